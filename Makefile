@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# make run    measure profiler.ko in a guest, with results in out/latest.txt
+# make test   lint and test everything, in real guests too
+# make module build profiler.ko and kprof_testbed.ko for the guest's kernel
+GO    ?= go
+FUNCS ?= sys_getpid
+BENCH := bin/kprof-bench
+
+run: setup $(BENCH)
+	@mkdir -p out
+	$(BENCH) run --funcs $(FUNCS) --out out/latest.txt
+
+test: setup lint
+	$(GO) test -race -count=1 -timeout 20m ./...
+
+module: setup $(BENCH)
+	$(BENCH) build --out out
+
+# Also part of the tests: the modules' warnings, sparse and checkpatch.
+lint: setup
+	scripts/lint.sh
+
+# Static, because the program is the guest's init too. Go knows what is old.
+$(BENCH): FORCE
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o $@ ./cmd/kprof-bench
+
+setup:
+	@scripts/setup.sh
+
+clean:
+	rm -rf bin out
+
+FORCE:
+.PHONY: run test module lint setup clean FORCE
