@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+
+// Package kernels fetches stock Debian kernels with what is needed to build
+// modules for them, and keeps them in a cache.
+//
+// Packages come through the machine's own apt: its sources, keyrings, proxies
+// and checks. The state that apt keeps is private to the cache, so that no
+// root is needed, a machine whose package lists were never updated will do,
+// and nothing outside the cache changes.
+//
+// A cache entry appears whole or not at all, and a whole one is used without
+// apt and without a network. Several processes may share a cache.
+package kernels
