@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the parts of profiler.ko offer each other. */
+#ifndef KPROF_PROFILER_H
+#define KPROF_PROFILER_H
+
+#include <linux/sysfs.h>
+#include <linux/types.h>
+
+struct file;
+struct scan_report;
+
+/* sysfs.c: /sys/class/qeexo/profiler */
+int kprof_sysfs_init(void);
+void kprof_sysfs_exit(void);
+
+/* krp.c: the kernel routine profiler */
+int krp_init(const char *funcs, unsigned int maxactive);
+void krp_exit(void);
+char *krp_stats_text(size_t *len);
+char *krp_missed_text(size_t *len);
+char *krp_backends_text(size_t *len);
+
+/* kmp.c: the kernel memory profiler */
+int kmp_init(void);
+int kmp_start(void);
+void kmp_stop(void);
+void kmp_exit(void);
+ssize_t kmp_status_show(char *buf);
+
+/* memleaks.c: the report on live blocks */
+int memleaks_set_start(const char *text, size_t len);
+int memleaks_set_end(const char *text, size_t len);
+ssize_t memleaks_read(struct file *file, char *buf, loff_t off, size_t count);
+struct scan_report memleaks_last_scan(void);
+void memleaks_stop(void);
+
+#endif /* KPROF_PROFILER_H */
