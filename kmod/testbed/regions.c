@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that a scan can be pointed at: two arrays of the module, one in
+ * .data and one in .bss, and an arena of any size. Nothing else lies in them,
+ * so that the truth about a scan of one is exactly what was planted there.
+ *
+ * Locking: tb_blocks_lock guards the contents of all regions, their bitmaps,
+ * the arena's existence and the generator.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitmap.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+
+#include "testbed.h"
+
+#define TB_SLOTS	4096
+#define TB_ARENA_MAX	SZ_2G
+
+/*
+ * Whole pages of their own. Without an initial value the first would go to
+ * .bss too, so it has one, which module init clears. Both are written through
+ * struct tb_region only: the compiler deletes an array that it sees written
+ * and never read.
+ */
+static unsigned long tb_data_slots[TB_SLOTS] __aligned(PAGE_SIZE) = { 1 };
+static unsigned long tb_bss_slots[TB_SLOTS] __aligned(PAGE_SIZE);
+
+static DECLARE_BITMAP(tb_data_used, TB_SLOTS);
+static DECLARE_BITMAP(tb_bss_used, TB_SLOTS);
+
+struct tb_region tb_data = {
+	.name = "data",
+	.words = tb_data_slots,
+	.count = TB_SLOTS,
+	.used = tb_data_used,
+};
+
+struct tb_region tb_bss = {
+	.name = "bss",
+	.words = tb_bss_slots,
+	.count = TB_SLOTS,
+	.used = tb_bss_used,
+};
+
+struct tb_region tb_arena = {
+	.name = "arena",
+	.scatter = true,
+};
+
+static struct tb_region * const tb_regions[] = { &tb_data, &tb_bss, &tb_arena };
+
+/* Knuth's generator: the same sequence on every boot. */
+static u64 tb_random_state;
+
+static u64 tb_random(void)
+{
+	tb_random_state = tb_random_state * 6364136223846793005ULL +
+			  1442695040888963407ULL;
+	return tb_random_state >> 16;
+}
+
+/**
+ * tb_region_take() - find room for a pointer
+ * @r: region
+ * @words: adjacent words wanted
+ * @slot: set to the first word's index
+ *
+ * Context: process context, tb_blocks_lock held.
+ * Return: 0 or -ENOSPC after a message.
+ */
+int tb_region_take(struct tb_region *r, unsigned int words, unsigned long *slot)
+{
+	unsigned long from = 0, at = r->count;
+
+	if (r->scatter && r->count) {
+		from = tb_random() % r->count;
+		at = bitmap_find_next_zero_area(r->used, r->count, from, words, 0);
+	}
+	if (at >= r->count && r->count)
+		at = bitmap_find_next_zero_area(r->used, r->count, 0, words, 0);
+	if (at >= r->count) {
+		pr_err("plant: no room left in %s\n", r->name);
+		return -ENOSPC;
+	}
+	bitmap_set(r->used, at, words);
+	r->held += words;
+	*slot = at;
+	return 0;
+}
+
+/**
+ * tb_region_put() - clear words and give them back
+ * @r: region
+ * @words: number of words
+ * @slot: first word's index
+ *
+ * Context: process context, tb_blocks_lock held.
+ */
+void tb_region_put(struct tb_region *r, unsigned int words, unsigned long slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < words; i++)
+		WRITE_ONCE(r->words[slot + i], 0);
+	bitmap_clear(r->used, slot, words);
+	r->held -= words;
+}
+
+static int tb_arena_free(void)
+{
+	if (tb_arena.held) {
+		pr_err("arena: %lu planted blocks are kept in it\n",
+		       tb_arena.held);
+		return -EBUSY;
+	}
+	kvfree(tb_arena.words);
+	kvfree(tb_arena.used);
+	tb_arena.words = NULL;
+	tb_arena.used = NULL;
+	tb_arena.count = 0;
+	return 0;
+}
+
+static int tb_arena_alloc(unsigned long size)
+{
+	int err;
+
+	err = tb_arena_free();
+	if (err)
+		return err;
+	/* vzalloc(), because vmalloc() would make it a block to be reported. */
+	tb_arena.words = vzalloc(size);
+	tb_arena.used = kvcalloc(BITS_TO_LONGS(size / sizeof(long)),
+				 sizeof(long), GFP_KERNEL);
+	if (!tb_arena.words || !tb_arena.used) {
+		tb_arena_free();
+		pr_err("arena: no memory for %lu bytes\n", size);
+		return -ENOMEM;
+	}
+	tb_arena.count = size / sizeof(long);
+	tb_random_state = 1;
+	return 0;
+}
+
+/**
+ * tb_cmd_arena() - command "arena SIZE" or "arena off"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * SIZE is a multiple of a page. A new arena replaces the old one.
+ *
+ * Return: 0 or a negative errno; -EBUSY while blocks are kept in it.
+ */
+int tb_cmd_arena(struct tb_session *s, int argc, char **argv)
+{
+	bool off = !strcmp(argv[1], "off");
+	u64 size = 0;
+	int err;
+
+	if (!off) {
+		err = tb_number("arena: SIZE", argv[1], PAGE_SIZE, TB_ARENA_MAX,
+				&size);
+		if (err)
+			return err;
+		if (!PAGE_ALIGNED(size)) {
+			pr_err("arena: SIZE %llu is no multiple of %lu\n", size,
+			       PAGE_SIZE);
+			return -EINVAL;
+		}
+	}
+	mutex_lock(&tb_blocks_lock);
+	err = off ? tb_arena_free() : tb_arena_alloc(size);
+	mutex_unlock(&tb_blocks_lock);
+	return err;
+}
+
+/**
+ * tb_cmd_regions() - command "regions"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * Prints "name start end" for each region that exists; end is the first byte
+ * behind it. Besides those that can be dumped there is directmap: all memory,
+ * at the addresses where the kernel has it mapped.
+ *
+ * Return: 0.
+ */
+int tb_cmd_regions(struct tb_session *s, int argc, char **argv)
+{
+	int i;
+
+	mutex_lock(&tb_blocks_lock);
+	for (i = 0; i < ARRAY_SIZE(tb_regions); i++) {
+		const struct tb_region *r = tb_regions[i];
+
+		if (r->words)
+			tb_print(s, "%s %lx %lx\n", r->name,
+				 (unsigned long)r->words,
+				 (unsigned long)(r->words + r->count));
+	}
+	mutex_unlock(&tb_blocks_lock);
+	tb_print(s, "directmap %lx %lx\n", PAGE_OFFSET,
+		 (unsigned long)high_memory);
+	return 0;
+}
+
+/**
+ * tb_cmd_dump() - command "dump REGION"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * Until the next command, reads of this session return the region's bytes as
+ * they are at the moment of the read.
+ *
+ * Return: 0 or a negative errno.
+ */
+int tb_cmd_dump(struct tb_session *s, int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(tb_regions); i++) {
+		if (strcmp(argv[1], tb_regions[i]->name))
+			continue;
+		s->dump = tb_regions[i];
+		return 0;
+	}
+	pr_err("dump: no region \"%s\"\n", argv[1]);
+	return -EINVAL;
+}
+
+/**
+ * tb_region_read() - read() of a session that dumps a region
+ * @r: region
+ * @buf: where to
+ * @count: how much at most
+ * @pos: file offset, moved
+ *
+ * Return: bytes read, 0 at the end, or a negative errno; -ENXIO when the
+ * arena has gone.
+ */
+ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
+		       size_t count, loff_t *pos)
+{
+	ssize_t n = -ENXIO;
+
+	mutex_lock(&tb_blocks_lock);
+	if (r->words)
+		n = simple_read_from_buffer(buf, count, pos, r->words,
+					    r->count * sizeof(long));
+	mutex_unlock(&tb_blocks_lock);
+	return n;
+}
+
+static int tb_fill(struct tb_region *r, bool pointers)
+{
+	unsigned long top = totalram_pages() << PAGE_SHIFT;
+	unsigned long i;
+
+	for (i = 0; i < r->count; i++) {
+		unsigned long word = 0;
+
+		if (pointers)
+			word = PAGE_OFFSET + (tb_random() % top & ~7UL);
+		if (!test_bit(i, r->used))
+			WRITE_ONCE(r->words[i], word);
+		if (i % SZ_64K)
+			continue;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * tb_cmd_fill() - command "fill arena zero" or "fill arena random"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * "random" writes words that look like pointers into the direct map. Words
+ * that hold the start of a planted block stay as they are.
+ *
+ * Return: 0 or a negative errno.
+ */
+int tb_cmd_fill(struct tb_session *s, int argc, char **argv)
+{
+	bool pointers = !strcmp(argv[2], "random");
+	int err = -ENXIO;
+
+	if (strcmp(argv[1], tb_arena.name)) {
+		pr_err("fill: region is \"%s\", want arena\n", argv[1]);
+		return -EINVAL;
+	}
+	if (!pointers && strcmp(argv[2], "zero")) {
+		pr_err("fill: PATTERN is \"%s\", want zero or random\n",
+		       argv[2]);
+		return -EINVAL;
+	}
+	mutex_lock(&tb_blocks_lock);
+	if (tb_arena.words)
+		err = tb_fill(&tb_arena, pointers);
+	else
+		pr_err("fill: there is no arena\n");
+	mutex_unlock(&tb_blocks_lock);
+	return err;
+}
+
+/**
+ * tb_regions_init() - clear what the initial value was needed for
+ */
+void tb_regions_init(void)
+{
+	WRITE_ONCE(tb_data_slots[0], 0);
+}
+
+/**
+ * tb_regions_exit() - free the arena, after the blocks kept in it
+ */
+void tb_regions_exit(void)
+{
+	mutex_lock(&tb_blocks_lock);
+	tb_arena_free();
+	mutex_unlock(&tb_blocks_lock);
+}

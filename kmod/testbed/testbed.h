@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kprof_testbed: the companion of profiler.ko that provides truth.
+ *
+ * Functions whose cost is known, and vmalloc() blocks whose pointers lie in
+ * known places, so that what profiler.ko reports can be held against
+ * something that did not come from profiler.ko.
+ */
+#ifndef KPROF_TESTBED_H
+#define KPROF_TESTBED_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/timekeeping.h>
+#include <linux/types.h>
+#include <asm/tsc.h>
+
+#include "compat.h"
+
+struct file;
+struct hrtimer;
+struct pt_regs;
+struct tb_refprobe;
+struct tb_region;
+
+typedef long (*tb_syscall_fn)(const struct pt_regs *regs);
+
+/* No __x64_sys_ name comes near this; longer ones are refused. */
+#define TB_SYSCALL_NAME	64
+
+/**
+ * struct tb_session - one open file of the device
+ * @lock:	held while a command or a read of this file runs
+ * @owner:	who holds @lock, so that a command that reaches its own file
+ *		(call __x64_sys_read ...) fails instead of waiting for itself
+ * @file:	the open file
+ * @text:	result of the last command, kvmalloc'ed, @len of @size bytes used
+ * @len:	bytes of result
+ * @size:	bytes allocated
+ * @text_err:	first failure to append to @text
+ * @dump:	region that reads return instead of @text, or NULL
+ * @ref:	this session's reference probe, or NULL
+ * @call_name:	symbol that @call_fn was resolved from
+ * @call_fn:	last function resolved by "call"
+ */
+struct tb_session {
+	struct mutex lock; /* the fields below */
+	struct task_struct *owner;
+	struct file *file;
+	char *text;
+	size_t len;
+	size_t size;
+	int text_err;
+	const struct tb_region *dump;
+	struct tb_refprobe *ref;
+	char call_name[TB_SYSCALL_NAME];
+	tb_syscall_fn call_fn;
+};
+
+/* A stretch of time on both clocks: TSC ticks and monotonic nanoseconds. */
+struct tb_span {
+	u64 ticks;
+	u64 ns;
+};
+
+/*
+ * The nanosecond clock is read outside the tick counter, so a tick difference
+ * is not charged with the cost of the other clock.
+ */
+static __always_inline void tb_span_start(struct tb_span *at)
+{
+	at->ns = ktime_get_mono_fast_ns();
+	at->ticks = rdtsc_ordered();
+}
+
+static __always_inline void tb_span_add(struct tb_span *sum,
+					const struct tb_span *at)
+{
+	u64 ticks = rdtsc_ordered();
+
+	sum->ns += ktime_get_mono_fast_ns() - at->ns;
+	sum->ticks += ticks - at->ticks;
+}
+
+/* text.c */
+int tb_text_reserve(struct tb_session *s, size_t bytes);
+__printf(2, 3) void tb_print(struct tb_session *s, const char *fmt, ...);
+int tb_number(const char *what, const char *text, u64 min, u64 max, u64 *value);
+void tb_print_timing(struct tb_session *s, u64 calls,
+		     const struct tb_span *sum, const struct tb_span *loop);
+
+/* work.c */
+void tb_empty(unsigned long n);
+void tb_work(unsigned long n);
+void tb_work_even(unsigned long n);
+void tb_vpair(unsigned long size);
+int tb_cmd_work(struct tb_session *s, int argc, char **argv);
+int tb_cmd_work_even(struct tb_session *s, int argc, char **argv);
+int tb_cmd_vpair(struct tb_session *s, int argc, char **argv);
+
+/* call.c */
+long tb_empty_syscall(const struct pt_regs *regs);
+int tb_cmd_call(struct tb_session *s, int argc, char **argv);
+
+/* shapes.c */
+struct tb_inside {
+	struct tb_span sum;
+	u64 invocations;
+};
+
+int tb_sleep(struct tb_inside *in, u64 ns);
+void tb_recurse(struct tb_inside *in, unsigned long depth);
+enum hrtimer_restart tb_timer_fn(struct hrtimer *timer);
+long tb_args8(long a, long b, long c, long d, long e, long f, long g, long h);
+int tb_cmd_sleep(struct tb_session *s, int argc, char **argv);
+int tb_cmd_recurse(struct tb_session *s, int argc, char **argv);
+int tb_cmd_timer(struct tb_session *s, int argc, char **argv);
+int tb_cmd_args8(struct tb_session *s, int argc, char **argv);
+
+/* refprobe.c */
+int tb_cmd_refprobe(struct tb_session *s, int argc, char **argv);
+int tb_cmd_refread(struct tb_session *s, int argc, char **argv);
+void tb_refprobe_remove(struct tb_session *s);
+
+/* blocks.c */
+extern struct mutex tb_blocks_lock;
+
+/**
+ * struct tb_block - one planted block
+ * @id:		number by which commands name it, never used again
+ * @page:	start >> PAGE_SHIFT. The start itself must lie nowhere but where
+ *		the block's class says, or a scan would find it here
+ * @size:	bytes asked for
+ * @class:	how it was allocated and where its start is kept
+ * @slot:	word of the .data or .bss array or of the arena that holds it
+ * @node:	list node that holds it
+ * @word:	per-CPU word that holds it
+ * @holder:	vzalloc()ed page that holds it
+ * @pages:	pages mapped by vmap()
+ * @prev:	the block of the same ring that holds this one's start
+ * @next:	the block of the same ring whose start this one holds
+ */
+struct tb_block {
+	unsigned long id;
+	unsigned long page;
+	unsigned long size;
+	const struct tb_class *class;
+	union {
+		unsigned long slot;
+		struct tb_node *node;
+		unsigned long __percpu *word;
+		unsigned long *holder;
+		struct page **pages;
+		struct {
+			struct tb_block *prev;
+			struct tb_block *next;
+		};
+	};
+};
+
+void tb_scrub_stack(void);
+int tb_cmd_plant(struct tb_session *s, int argc, char **argv);
+int tb_cmd_plantother(struct tb_session *s, int argc, char **argv);
+int tb_cmd_free(struct tb_session *s, int argc, char **argv);
+int tb_cmd_blocks(struct tb_session *s, int argc, char **argv);
+void tb_blocks_exit(void);
+
+/* classes.c */
+
+/**
+ * struct tb_class - a way to allocate a block and a place to keep its start
+ * @name:	as users write it
+ * @other:	allocated through an API that is not vmalloc() proper, or through
+ *		vmalloc() in a way a tracer could get wrong ("plantother")
+ * @min_size:	smallest size that makes sense
+ * @site:	the only place where blocks of this class are allocated
+ * @keep:	stores the start where the class says; NULL keeps it nowhere
+ * @drop:	clears what @keep stored
+ * @release:	gives the memory back when not by vfree() or kvfree()
+ */
+struct tb_class {
+	const char *name;
+	bool other;
+	unsigned long min_size;
+	void *(*site)(struct tb_block *b);
+	int (*keep)(struct tb_block *b, unsigned long start);
+	void (*drop)(struct tb_block *b);
+	void (*release)(struct tb_block *b);
+};
+
+const struct tb_class *tb_class_find(const char *name, bool other);
+bool tb_class_is_chain(const struct tb_class *class);
+void tb_chain_link(struct tb_block *prev, struct tb_block *next);
+
+/* regions.c */
+
+/**
+ * struct tb_region - memory that a scan can be pointed at
+ * @name:	as users write it
+ * @words:	the memory, or NULL when there is no arena
+ * @count:	number of words
+ * @used:	which words hold the start of a planted block, a bitmap
+ * @held:	number of bits set in @used
+ * @scatter:	take words at pseudo-random places, not from the beginning
+ */
+struct tb_region {
+	const char *name;
+	unsigned long *words;
+	unsigned long count;
+	unsigned long *used;
+	unsigned long held;
+	bool scatter;
+};
+
+extern struct tb_region tb_data;
+extern struct tb_region tb_bss;
+extern struct tb_region tb_arena;
+
+int tb_region_take(struct tb_region *r, unsigned int words,
+		   unsigned long *slot);
+void tb_region_put(struct tb_region *r, unsigned int words,
+		   unsigned long slot);
+int tb_cmd_arena(struct tb_session *s, int argc, char **argv);
+int tb_cmd_regions(struct tb_session *s, int argc, char **argv);
+int tb_cmd_dump(struct tb_session *s, int argc, char **argv);
+int tb_cmd_fill(struct tb_session *s, int argc, char **argv);
+int tb_cmd_spread(struct tb_session *s, int argc, char **argv);
+void tb_spread_exit(void);
+ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
+		       size_t count, loff_t *pos);
+void tb_regions_init(void);
+void tb_regions_exit(void);
+
+#endif
