@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+
+package kmod
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ProfilerDir is where profiler.ko shows its files.
+const ProfilerDir = "/sys/class/qeexo/profiler"
+
+// Profiler is profiler.ko in the running kernel.
+type Profiler struct {
+	*Loaded
+	dir string
+}
+
+// LoadProfiler loads profiler.ko, to profile funcs if there are any.
+// Other parameters of the module may follow.
+func LoadProfiler(ko string, funcs []string, params ...Param) (*Profiler, error) {
+	if len(funcs) > 0 {
+		params = append([]Param{{"funcs", strings.Join(funcs, ",")}}, params...)
+	}
+	l, err := Load(ko, params...)
+	if err != nil {
+		return nil, err
+	}
+	return &Profiler{Loaded: l, dir: ProfilerDir}, nil
+}
+
+// StatsPath is the path of the file that [Profiler.Stats] reads.
+func (p *Profiler) StatsPath() string { return filepath.Join(p.dir, "stats") }
+
+// MemleaksPath is the path of the file that [Profiler.ScanRaw] reads.
+func (p *Profiler) MemleaksPath() string { return filepath.Join(p.dir, "memleaks") }
+
+// Stats reads what was counted and timed of each function so far.
+func (p *Profiler) Stats() ([]Stat, error) { return read(p, "stats", ParseStats) }
+
+// Missed reads how many calls of each function were not timed.
+func (p *Profiler) Missed() ([]Count, error) { return read(p, "missed", ParseMissed) }
+
+// Backends reads how each function is probed.
+func (p *Profiler) Backends() ([]Backend, error) { return read(p, "backends", ParseBackends) }
+
+// Status reads the state of the leak finder.
+func (p *Profiler) Status() (Status, error) { return read(p, "kmp_status", ParseStatus) }
+
+// SetRange sets the range of addresses that a scan reads, [start, end).
+func (p *Profiler) SetRange(start, end uint64) error {
+	if err := p.write("scan_start_addr", start); err != nil {
+		return err
+	}
+	return p.write("scan_end_addr", end)
+}
+
+// ScanRaw scans memory and returns the report as the module wrote it.
+// A caller who is about to scan memory that holds this very process should not
+// parse it before: addresses that Go keeps are found by later scans.
+func (p *Profiler) ScanRaw() ([]byte, error) {
+	b, err := os.ReadFile(filepath.Join(p.dir, "memleaks"))
+	if err != nil {
+		return nil, fmt.Errorf("scan for leaks: %w", err)
+	}
+	return b, nil
+}
+
+// Leaks scans memory and returns the verdict on each live block.
+func (p *Profiler) Leaks() ([]Leak, error) {
+	b, err := p.ScanRaw()
+	if err != nil {
+		return nil, err
+	}
+	return ParseMemleaks(b)
+}
+
+func (p *Profiler) write(file string, addr uint64) error {
+	f, err := os.OpenFile(filepath.Join(p.dir, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%#x\n", addr); err != nil {
+		return fmt.Errorf("set %s to %#x: %w", file, addr, err)
+	}
+	return nil
+}
+
+func read[T any](p *Profiler, file string, parse func([]byte) (T, error)) (T, error) {
+	var none T
+	b, err := os.ReadFile(filepath.Join(p.dir, file))
+	if err != nil {
+		return none, err
+	}
+	v, err := parse(b)
+	if err != nil {
+		return none, fmt.Errorf("%s: %w", filepath.Join(p.dir, file), err)
+	}
+	return v, nil
+}

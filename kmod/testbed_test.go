@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+
+package kmod
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeTestbed is a device that answers commands from a table.
+type fakeTestbed struct {
+	replies map[string]string
+	errs    map[string]error
+	ran     []string
+	result  string
+}
+
+func (f *fakeTestbed) Write(p []byte) (int, error) {
+	command := string(p)
+	f.ran = append(f.ran, command)
+	if err := f.errs[command]; err != nil {
+		f.result = ""
+		return 0, err
+	}
+	reply, ok := f.replies[command]
+	if !ok {
+		return 0, fmt.Errorf("unexpected command %q", command)
+	}
+	f.result = reply
+	return len(p), nil
+}
+
+func (f *fakeTestbed) ReadAt(p []byte, off int64) (int, error) {
+	return strings.NewReader(f.result).ReadAt(p, off)
+}
+
+func (f *fakeTestbed) Close() error { return nil }
+func (f *fakeTestbed) Fd() uintptr  { return 3 }
+
+func TestTestbedCommands(t *testing.T) {
+	const (
+		timing = "calls=10\nticks=1208\nns=1260\nloop_ticks=908\nloop_ns=960\n"
+		inside = "calls=5\ninvocations=505\ninside_ticks=77\ninside_ns=99\n"
+		plant  = "first=7\ncount=3\nticks=11\nns=12\n"
+	)
+	wantTiming := Timing{Calls: 10, Ticks: 1208, NS: 1260, LoopTicks: 908, LoopNS: 960}
+	wantInside := Inside{Calls: 5, Invocations: 505, Ticks: 77, NS: 99}
+	for _, test := range []struct {
+		command, reply string
+		run            func(*Testbed) (any, error)
+		want           any
+	}{
+		{"work 1 10", timing, func(t *Testbed) (any, error) { return t.Work(1, 10) }, wantTiming},
+		{"work_even 32 10", timing, func(t *Testbed) (any, error) { return t.WorkEven(32, 10) }, wantTiming},
+		{"vpair 4096 10", timing, func(t *Testbed) (any, error) { return t.VPair(4096, 10) }, wantTiming},
+		{"call __x64_sys_openat 10 0xffffffffffffff9c 0x0", timing + "ret=-14\nerrors=10\n",
+			func(t *Testbed) (any, error) { return t.Call("__x64_sys_openat", 10, ^uint64(99), 0) },
+			CallResult{Timing: wantTiming, Ret: -14, Errors: 10}},
+		{"call __x64_sys_getpid 10", timing + "ret=86\nerrors=0\n",
+			func(t *Testbed) (any, error) { return t.Call("__x64_sys_getpid", 10) },
+			CallResult{Timing: wantTiming, Ret: 86}},
+		{"sleep 100 5", inside, func(t *Testbed) (any, error) { return t.Sleep(100, 5) }, wantInside},
+		{"recurse 100 5", inside, func(t *Testbed) (any, error) { return t.Recurse(100, 5) }, wantInside},
+		{"timer 50 5", inside, func(t *Testbed) (any, error) { return t.Timer(50, 5) }, wantInside},
+		{"args8 5", inside + "value=87654321\nexpect=12345678\n",
+			func(t *Testbed) (any, error) { return t.Args8(5) },
+			Args8Result{Inside: wantInside, Value: 87654321, Expect: 12345678}},
+		{"refread", "calls=4\ntotal_ns=900\nmissed=2\n",
+			func(t *Testbed) (any, error) { return (&RefProbe{t}).Read() },
+			RefCount{Calls: 4, TotalNS: 900, Missed: 2}},
+		{"refprobe off", "", func(t *Testbed) (any, error) { return nil, (&RefProbe{t}).Remove() }, nil},
+		{"plant leaked 3 4096", plant, func(t *Testbed) (any, error) { return t.Plant("leaked", 3, 4096) },
+			Planted{First: 7, Count: 3, Ticks: 11, NS: 12}},
+		{"plantother vmap 3 9000", plant, func(t *Testbed) (any, error) { return t.PlantOther("vmap", 3, 9000) },
+			Planted{First: 7, Count: 3, Ticks: 11, NS: 12}},
+		{"free 7 3 irq", "count=3\nticks=0\nns=0\n", func(t *Testbed) (any, error) { return t.Free(7, 3, FreeIRQ) },
+			Planted{First: 7, Count: 3}},
+		{"arena 65536", "", func(t *Testbed) (any, error) { return nil, t.Arena(65536) }, nil},
+		{"arena off", "", func(t *Testbed) (any, error) { return nil, t.ArenaOff() }, nil},
+		{"fill arena random", "", func(t *Testbed) (any, error) { return nil, t.FillArena("random") }, nil},
+		{"regions", "data ffffffffc020b000 ffffffffc0213000\n",
+			func(t *Testbed) (any, error) { return t.Regions() },
+			[]Region{{Name: "data", Start: 0xffffffffc020b000, End: 0xffffffffc0213000}}},
+		{"blocks", "7 data ffffc90000065000 ffffffffc0203b70 5000\n",
+			func(t *Testbed) (any, error) { return t.Blocks() },
+			[]Block{{ID: 7, Class: "data", Page: 0xffffc90000065, Site: 0xffffffffc0203b70, Size: 5000}}},
+	} {
+		t.Run(test.command, func(t *testing.T) {
+			fake := &fakeTestbed{replies: map[string]string{test.command: test.reply}}
+			got, err := test.run(&Testbed{file: fake})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("result (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{test.command}, fake.ran); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTestbedRefused(t *testing.T) {
+	tb := &Testbed{file: &fakeTestbed{errs: map[string]error{"refprobe nope": syscall.ENOENT}}}
+	p, err := tb.RefProbe("nope")
+	if p != nil || !errors.Is(err, syscall.ENOENT) || !strings.Contains(err.Error(), "refprobe nope") {
+		t.Fatalf("got %v, %v", p, err)
+	}
+	fake := &fakeTestbed{}
+	if _, err := (&Testbed{file: fake}).Call("__x64_sys_getpid 1\nrefread", 1); err == nil || fake.ran != nil {
+		t.Fatalf("a line break went through: %v, %q", err, fake.ran)
+	}
+}
+
+func TestTestbedResultSuperseded(t *testing.T) {
+	tb := &Testbed{file: &fakeTestbed{replies: map[string]string{"dump data": "12345678", "arena off": ""}}}
+	dump, err := tb.Dump("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := make([]byte, 4)
+	if _, err := io.ReadFull(dump, half); err != nil || string(half) != "1234" {
+		t.Fatalf("first half %q, %v", half, err)
+	}
+	if err := tb.ArenaOff(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := dump.Read(half); n != 0 || !errors.Is(err, ErrSuperseded) {
+		t.Fatalf("read %d bytes of a result that is gone, %v", n, err)
+	}
+}
+
+func TestTicksPerCall(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		t    Timing
+		want float64
+	}{
+		{"longer than nothing", Timing{Calls: 100, Ticks: 1208, LoopTicks: 908}, 3},
+		// A timer tick in the loop makes it so; it must not wrap around.
+		{"shorter than nothing", Timing{Calls: 2, Ticks: 10, LoopTicks: 14}, -2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.t.TicksPerCall(); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestParseTestbedValues(t *testing.T) {
+	keys := []string{"calls", "ret"}
+	for _, test := range []struct {
+		name, text string
+		want       map[string]int64
+	}{
+		{"in order", "calls=3\nret=-2\n", map[string]int64{"calls": 3, "ret": -2}},
+		{"in another order", "ret=0\ncalls=9223372036854775807\n", map[string]int64{"calls": 1<<63 - 1, "ret": 0}},
+		{"one missing", "calls=3\n", nil},
+		{"all missing", "", nil},
+		{"one twice", "calls=3\ncalls=3\nret=1\n", nil},
+		{"one unknown", "calls=3\nret=1\nns=1\n", nil},
+		{"no value", "calls=\nret=1\n", nil},
+		{"no equals sign", "calls\nret=1\n", nil},
+		{"no number", "calls=0x10\nret=1\n", nil},
+		{"too large", "calls=9223372036854775808\nret=1\n", nil},
+		{"empty line", "calls=3\n\nret=1\n", nil},
+		{"blanks", "calls= 3\nret=1\n", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseTestbedValues(test.text, keys)
+			if (err != nil) != (test.want == nil) {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseBlock(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		want       Block
+		fails      bool
+	}{
+		{"leaked", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000",
+			Block{0, "leaked", 0xffffc9000004d, 0xffffffffc0203b90, 5000}, false},
+		{"from another allocator", "99999 vmalloc_user ffffffffffff1000 ffffffffc02039b0 1",
+			Block{99999, "vmalloc_user", 0xffffffffffff1, 0xffffffffc02039b0, 1}, false},
+		{"unknown class", "0 lost ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
+		{"start inside a page", "0 leaked ffffc9000004d040 ffffffffc0203b90 5000", Block{}, true},
+		{"start too short", "0 leaked 4d000 ffffffffc0203b90 5000", Block{}, true},
+		{"start too long", "0 leaked 0ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
+		{"start with a prefix", "0 leaked 0xfffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
+		{"field missing", "0 leaked ffffc9000004d000 5000", Block{}, true},
+		{"field too many", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000 1", Block{}, true},
+		{"two blanks", "0  leaked ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
+		{"negative size", "0 leaked ffffc9000004d000 ffffffffc0203b90 -1", Block{}, true},
+		{"site no number", "0 leaked ffffc9000004d000 tb_site 5000", Block{}, true},
+		{"empty", "", Block{}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseBlock([]byte(test.line))
+			if (err != nil) != test.fails {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEachBlock(t *testing.T) {
+	const two = "1 leaked ffffc9000004d000 ffffffffc0203b90 1\n2 data ffffc9000004f000 ffffffffc0203b70 1\n"
+	stop := errors.New("enough")
+	var ids []uint64
+	err := eachBlock(strings.NewReader(two), func(b Block) error {
+		ids = append(ids, b.ID)
+		return stop
+	})
+	if !errors.Is(err, stop) || len(ids) != 1 {
+		t.Errorf("stopped after %v with %v", ids, err)
+	}
+	if err := eachBlock(strings.NewReader(two+"junk\n"), func(Block) error { return nil }); err == nil {
+		t.Error("junk behind the blocks was accepted")
+	}
+}
+
+func TestParseRegions(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		want       []Region
+	}{
+		{"two", "data 1000 2000\nbss 3000 3008\n", []Region{{"data", 0x1000, 0x2000}, {"bss", 0x3000, 0x3008}}},
+		{"empty region", "data 1000 1000\n", nil},
+		{"end before start", "data 2000 1000\n", nil},
+		{"not whole words", "data 1000 1001\n", nil},
+		{"field missing", "data 1000\n", nil},
+		{"no name", " 1000 2000\n", nil},
+		{"no number", "data x 2000\n", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseRegions(test.text)
+			if (err != nil) != (test.want == nil) {
+				t.Fatalf("got %v, %v", got, err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFindStarts(t *testing.T) {
+	type hit struct{ offset, page uint64 }
+	start := []byte{0x00, 0xd0, 0x04, 0x00, 0x00, 0xc9, 0xff, 0xff} // ffffc9000004d000
+	zero := make([]byte, 8)
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	interior := join([]byte{0x40}, start[1:])
+	tagged := join([]byte{0x01}, start[1:])
+	want := hit{8, 0xffffc9000004d}
+	for _, test := range []struct {
+		name string
+		dump []byte
+		want []hit
+	}{
+		{"none", nil, nil},
+		{"the start", join(zero, start, zero), []hit{want}},
+		{"twice", join(start, zero, start), []hit{{0, want.page}, {16, want.page}}},
+		{"into the block", join(zero, interior), nil},
+		{"tagged", join(zero, tagged), nil},
+		{"at an odd address", join(zero[:3], start, zero[:5]), nil},
+		{"of a block that is not wanted", join(zero, []byte{0x00, 0xe0, 0x04, 0x00, 0x00, 0xc9, 0xff, 0xff}), nil},
+		{"behind the first buffer", join(make([]byte, 64<<10), zero, start), []hit{{64<<10 + 8, want.page}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []hit
+			err := FindStarts(bytes.NewReader(test.dump),
+				func(page uint64) bool { return page == want.page },
+				func(offset, page uint64) { got = append(got, hit{offset, page}) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(hit{})); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if err := FindStarts(bytes.NewReader(start[:7]), func(uint64) bool { return true }, func(uint64, uint64) {}); err == nil {
+		t.Error("a dump of seven bytes was accepted")
+	}
+}
+
+func FuzzTestbedParsers(f *testing.F) {
+	f.Add("calls=3\nret=-2\n")
+	f.Add("0 leaked ffffc9000004d000 ffffffffc0203b90 5000\n")
+	f.Add("data ffffffffc020b000 ffffffffc0213000\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if v, err := parseTestbedValues(text, []string{"calls", "ret"}); err == nil && len(v) != 2 {
+			t.Errorf("%q: %v", text, v)
+		}
+		if b, err := parseBlock([]byte(text)); err == nil && b.Page >= 1<<52 {
+			t.Errorf("%q: page %#x", text, b.Page)
+		}
+		regions, err := parseRegions(text)
+		for _, r := range regions {
+			if err == nil && r.Start >= r.End {
+				t.Errorf("%q: %+v", text, r)
+			}
+		}
+	})
+}
