@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+
+package guest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// seat is a processor of the host that a guest has to itself among guests.
+//
+// On the exact clock both of QEMU's threads must share one. When the guest
+// goes idle, the main thread moves virtual time on to the next timer; if it
+// looks just while the processor's thread is still on its way out of the
+// guest's last instructions, those are not counted yet and time is moved too
+// far. On one processor it cannot look just then. Guests that sleep often, next
+// to another guest, differed in their digits before.
+type seat struct {
+	lock *os.File // nil when all seats are taken
+}
+
+// takeSeat moves this thread, and with it what it starts, to a processor that
+// no other guest of this machine has taken, or to any if there is none.
+func takeSeat() (*seat, error) {
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return nil, fmt.Errorf("ask for this thread's processors: %w", err)
+	}
+	cpu, lock := pickSeat(&all)
+	one.Set(cpu)
+	s := &seat{lock}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		s.leave()
+		return nil, fmt.Errorf("move to processor %d: %w", cpu, err)
+	}
+	return s, nil
+}
+
+func pickSeat(all *unix.CPUSet) (cpu int, lock *os.File) {
+	var cpus []int
+	for cpu := 0; len(cpus) < all.Count(); cpu++ {
+		if all.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	for _, cpu := range cpus {
+		if lock := lockSeat(cpu); lock != nil {
+			return cpu, lock
+		}
+	}
+	return cpus[os.Getpid()%len(cpus)], nil
+}
+
+// lockSeat returns nil when somebody else has the seat.
+func lockSeat(cpu int) *os.File {
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("kprof-bench-cpu%d.%d.lock", cpu, os.Getuid()))
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+// leave gives the seat to others.
+func (s *seat) leave() {
+	if s.lock != nil {
+		s.lock.Close()
+	}
+}

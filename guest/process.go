@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+
+package guest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// process is a running QEMU.
+type process struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	done   chan struct{} // closed when QEMU is gone and has been waited for
+	err    error         // of Wait; read after done
+}
+
+// startProcess starts the emulator so that it cannot outlive this process, on
+// one processor if one is said. The files become its descriptors 3, 4, and so
+// on.
+func startProcess(name string, args []string, files []*os.File, one bool) (*process, error) {
+	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.stderr, &p.stderr
+	p.cmd.ExtraFiles = files
+	// A group of its own keeps the terminal's Ctrl-C away from QEMU, so that
+	// cancelling is ours alone. Pdeathsig is what is left when this process is
+	// killed and can do nothing any more.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		// Pdeathsig fires when the thread that started the child ends, so that
+		// thread must stay with it. It is not unlocked, and so ends with this
+		// goroutine, because it may run on one processor only.
+		runtime.LockOSThread()
+		leave, err := p.start(one)
+		defer leave()
+		started <- err
+		if err != nil {
+			return
+		}
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// start starts the command on this thread. What it returns is to be called when
+// the command has ended.
+func (p *process) start(one bool) (leave func(), err error) {
+	if !one {
+		return func() {}, p.cmd.Start()
+	}
+	s, err := takeSeat()
+	if err != nil {
+		return func() {}, err
+	}
+	return s.leave, p.cmd.Start()
+}
+
+// kill ends QEMU and waits for it.
+func (p *process) kill() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	// An error means that QEMU has gone meanwhile.
+	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	<-p.done
+}
+
+func (p *process) exited() <-chan struct{} { return p.done }
+
+// cpuTime returns the processor time that QEMU has used; read after exit.
+func (p *process) cpuTime() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// said returns QEMU's own messages in one line.
+func (p *process) said() string {
+	return strings.Join(strings.Fields(p.stderr.String()), " ")
+}
+
+// startAdvice turns an error of starting QEMU into advice.
+func startAdvice(name string, err error) string {
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return fmt.Sprintf("%s is not there: install QEMU (Debian: apt-get install qemu-system-x86): %v", name, err)
+	}
+	return fmt.Sprintf("start %s: %v", name, err)
+}
+
+// memFile returns a file that has no name and vanishes with its last user.
+func memFile(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate("kprof-guest-"+name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create memory file: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}

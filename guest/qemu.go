@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+
+package guest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// device is a part of the virtual machine that knows its QEMU arguments.
+type device interface{ arguments() []string }
+
+// board is the bare machine. Nothing is left to QEMU's defaults or to
+// configuration files of the host, which would differ from host to host.
+type board struct {
+	vcpus, memoryMiB int
+}
+
+func (b board) arguments() []string {
+	return []string{
+		"-no-user-config", "-nodefaults", "-no-reboot",
+		"-machine", "pc", "-display", "none", "-vga", "none", "-nic", "none",
+		"-smp", strconv.Itoa(b.vcpus), "-m", strconv.Itoa(b.memoryMiB),
+	}
+}
+
+// processor is the accelerator with the clock it gives the guest.
+type processor Clock
+
+func (p processor) arguments() []string {
+	switch Clock(p) {
+	case ICount:
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max"}
+	case TCG:
+		// With a host thread for each vCPU, QEMU 7.2 goes on executing its old
+		// translation of code that the kernel has patched on another vCPU.
+		return []string{"-accel", "tcg,thread=single", "-cpu", "max"}
+	default:
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+}
+
+// origin fixes everything the guest could learn from the outside: random
+// numbers and the time of day.
+type origin struct{ seed uint64 }
+
+func (o origin) arguments() []string {
+	return []string{
+		"-seed", strconv.FormatUint(o.seed, 10),
+		"-rtc", "base=2024-01-01T00:00:00,clock=vm",
+	}
+}
+
+// serialFile is a 16550 port whose output goes to a file of the host. A file
+// never makes the port wait, as a pipe or a socket would.
+type serialFile struct{ id, path string }
+
+func (s serialFile) arguments() []string {
+	return []string{
+		"-chardev", fmt.Sprintf("file,id=%s,path=%s", s.id, escapeCommas(s.path)),
+		"-serial", "chardev:" + s.id,
+	}
+}
+
+// directKernel is a kernel entered without a boot loader.
+type directKernel struct{ image, initrd, cmdline string }
+
+func (k directKernel) arguments() []string {
+	return []string{"-kernel", k.image, "-initrd", k.initrd, "-append", k.cmdline}
+}
+
+// escapeCommas protects a value in QEMU's key=value lists.
+func escapeCommas(s string) string { return strings.ReplaceAll(s, ",", ",,") }
+
+// ports are the host's paths of what QEMU reads and writes.
+type ports struct{ initrd, console, results string }
+
+func qemuArguments(cfg Config, p ports) []string {
+	devices := []device{
+		processor(cfg.Clock),
+		board{vcpus: cfg.VCPUs, memoryMiB: cfg.MemoryMiB},
+		origin{seed: cfg.Seed},
+		serialFile{id: "console", path: p.console},
+		serialFile{id: "results", path: p.results},
+		directKernel{image: cfg.Vmlinux, initrd: p.initrd, cmdline: kernelCmdline(cfg)},
+	}
+	var args []string
+	for _, d := range devices {
+		args = append(args, d.arguments()...)
+	}
+	return args
+}
+
+// kernelCmdline returns the command line; what the caller adds comes last and
+// so wins.
+func kernelCmdline(cfg Config) string {
+	args := []string{
+		"console=ttyS0",
+		// Warnings and worse, from the first message on.
+		"loglevel=" + strconv.Itoa(warningsShown),
+		"printk.time=1",
+		// An oops ends the guest, and a panic reboots, which -no-reboot turns
+		// into an exit of QEMU.
+		"oops=panic", "panic=-1",
+		// The self tests of ciphers are half of the boot, and in newer kernels
+		// they still run beside the job.
+		"cryptomgr.notests=1",
+		// The Go runtime preempts by signals, and each of them is a getpid
+		// call that nobody counted. Unknown to the kernel, so it becomes part
+		// of init's environment.
+		"GODEBUG=asyncpreemptoff=1,updatemaxprocs=0",
+	}
+	switch cfg.Clock {
+	case ICount:
+		// Calibrating timers against each other costs most of the boot's host
+		// time when there is nothing to calibrate.
+		args = append(args, "no_timer_check", "tsc=reliable", "nolapic_timer")
+	case TCG:
+		args = append(args, "no_timer_check")
+	}
+	return strings.Join(append(args, cfg.Cmdline...), " ")
+}
