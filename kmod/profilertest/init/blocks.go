@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kprof-bench/kmod"
+)
+
+// noLosses fails if the module admits to have missed anything.
+func noLosses(t *T, p *kmod.Profiler) kmod.Status {
+	s := must(p.Status())(t)
+	if s.Overwritten != 0 || s.Lost != 0 || s.Missed != 0 || s.Live != s.Allocated-s.Freed {
+		t.Errorf("something was missed: %+v", s)
+	}
+	return s
+}
+
+func freedInEveryWay(t *T) {
+	tb := loadTestbed(t)
+	must(tb.Plant("leaked", 5, 4096))(t) // before the module: never reported
+	old := must(tb.Free(0, 5, kmod.FreeVfree))(t)
+	p := load(t, nil)
+	before := must(p.Status())(t)
+	first := must(tb.Plant("leaked", 60, 8192))(t).First
+	must(tb.Plant("data", 7, 4096))(t)
+	wantLive(t, "planted", p, tb)
+	for i, how := range []kmod.FreeHow{kmod.FreeVfree, kmod.FreeKvfree, kmod.FreeIRQ} {
+		must(tb.Free(first+uint64(20*i), 20, how))(t)
+		wantLive(t, "freed by "+string(how), p, tb)
+	}
+	s := noLosses(t, p)
+	if a, f := s.Allocated-before.Allocated, s.Freed-before.Freed; a != 67 || f != 60 || s.Live != 7 {
+		t.Errorf("%d allocated, %d freed, %d live; want 67, 60 and 7 (%d before the module)", a, f, s.Live, old.Count)
+	}
+}
+
+func otherAllocators(t *T) {
+	tb := loadTestbed(t)
+	p := load(t, nil)
+	const beyondSlab, beyondArray = 4<<20 + 4096, 2<<20 + 4096
+	for _, c := range []struct {
+		kind        string
+		count, size uint64
+	}{
+		{"vzalloc", 6, 8192}, {"kvmalloc", 2, beyondSlab}, {"vmalloc_user", 6, 8192}, {"vmap", 6, 8192},
+		// Its array of page pointers comes from the same allocator.
+		{"big", 3, beyondArray},
+	} {
+		planted := must(tb.PlantOther(c.kind, c.count, c.size))(t)
+		wantLive(t, c.kind, p, tb)
+		// Half of them go again.
+		must(tb.Free(planted.First, c.count/2, kmod.FreeKvfree))(t)
+		wantLive(t, c.kind+" half freed", p, tb)
+	}
+	if s := noLosses(t, p); s.Live != 2 {
+		t.Errorf("%d blocks are live, want 2 big ones", s.Live)
+	}
+}
+
+// vmallocinfo holds the callers that the module reports against those that the
+// kernel itself noted, which the probe must not spoil.
+func vmallocinfo(t *T) {
+	tb := loadTestbed(t)
+	p := load(t, nil)
+	must(tb.Plant("leaked", 20, 4096))(t)
+	must(tb.Plant("data", 20, 12288))(t)
+	must(tb.PlantOther("big", 2, 3<<20))(t)
+	must(tb.PlantOther("vzalloc", 3, 4096))(t)
+
+	callers := map[uint64]string{} // by page
+	for line := range strings.Lines(readFile(t, "/proc/vmallocinfo")) {
+		f := strings.Fields(line)
+		start, _, _ := strings.Cut(f[0], "-")
+		page := must(strconv.ParseUint(strings.TrimPrefix(start, "0x"), 16, 64))(t) >> kmod.PageShift
+		if len(f) > 3 {
+			callers[page] = f[2] + " " + f[3]
+		}
+		if strings.Contains(line, "rethook") || strings.Contains(line, "kretprobe") {
+			t.Errorf("vmallocinfo is spoiled: %s", line)
+		}
+	}
+	syms := symbols(t)
+	for _, b := range must(tb.Blocks())(t) {
+		if f := function(t, b.Site); !strings.HasPrefix(callers[b.Page], f.name+"+0x") {
+			t.Errorf("vmallocinfo says that %q allocated a block of %s", callers[b.Page], f.name)
+		}
+	}
+	leaks := wantLive(t, "planted", p, tb)
+	for _, l := range leaks {
+		name, rest, _ := strings.Cut(callers[l.Page], "+")
+		offset, _, _ := strings.Cut(rest, "/")
+		if ip := syms[name].start + must(strconv.ParseUint(offset, 0, 64))(t); ip != l.IP {
+			t.Errorf("a block allocated at %s, %#x, is reported with %#x", callers[l.Page], ip, l.IP)
+		}
+	}
+}
+
+// profiledAtTheSameTime has the same functions probed by both halves of the
+// module, and by the testbed on top.
+func profiledAtTheSameTime(t *T) {
+	tb := loadTestbed(t)
+	probe := session(t)
+	p := load(t, []string{"vmalloc", "__vmalloc_node", "vfree"})
+	for _, symbol := range []string{"", "vmalloc", "__vmalloc_node"} {
+		if symbol != "" {
+			must(probe.RefProbe(symbol))(t)
+		}
+		before := invocations(t, p)
+		planted := must(tb.Plant("leaked", 30, 4096))(t)
+		must(tb.Plant("data", 5, 4096))(t)
+		wantLive(t, fmt.Sprintf("%q probed by another", symbol), p, tb)
+		must(tb.Free(planted.First, 30, kmod.FreeVfree))(t)
+		wantLive(t, fmt.Sprintf("%q probed by another, freed", symbol), p, tb)
+		after := invocations(t, p)
+		if n := after["vmalloc"] - before["vmalloc"]; n != 35 {
+			t.Errorf("vmalloc: %d invocations, want 35", n)
+		}
+		if n := after["__vmalloc_node"] - before["__vmalloc_node"]; n < 35 {
+			t.Errorf("__vmalloc_node: %d invocations, want 35 or more", n)
+		}
+		if n := after["vfree"] - before["vfree"]; n < 30 {
+			t.Errorf("vfree: %d invocations, want 30 or more", n)
+		}
+	}
+	noLosses(t, p)
+}
+
+// ftraceSwitchedOff is about the switch that would blind the module.
+func ftraceSwitchedOff(t *T) {
+	const file = "/proc/sys/kernel/ftrace_enabled"
+	before := takeFootprint(t)
+	log := openLog(t)
+	load(t, []string{"sys_getpid"})
+	if err := os.WriteFile(file, []byte("0"), 0); !errors.Is(err, unix.EBUSY) {
+		t.Errorf("switched off while the module is loaded: %v, want EBUSY", err)
+	}
+	if got := readFile(t, file); got != "1\n" {
+		t.Errorf("ftrace_enabled is %q", got)
+	}
+	ok(t, remove(kmod.ProfilerModule))
+	if lines := log.lines(t); lines != nil {
+		t.Errorf("the log says %q", lines)
+	}
+	wantFootprint(t, "unloaded", before)
+
+	ok(t, os.WriteFile(file, []byte("0"), 0))
+	for _, params := range []string{"", "funcs=sys_getpid"} {
+		if err := attempt(t, params); !errors.Is(err, unix.EBUSY) {
+			t.Errorf("loaded with %q while ftrace is off: %v, want EBUSY", params, err)
+		}
+		wantOneLine(t, "ftrace is off", log.lines(t), []string{"vfree", "ftrace_enabled"})
+	}
+	ok(t, os.WriteFile(file, []byte("1"), 0))
+	wantFootprint(t, "refused", before)
+
+	load(t, nil)
+	if lines := log.lines(t); lines != nil {
+		t.Errorf("switched on again, the log says %q", lines)
+	}
+}
+
+// storm scans while blocks come and go.
+func storm(t *T) {
+	tb := loadTestbed(t)
+	p := load(t, nil)
+	must(tb.Plant("leaked", 200, 4096))(t)
+	near := must(tb.Blocks())(t)[0].Page >> 18 << 18 // 1 GiB
+	before := must(p.Status())(t)
+
+	const rounds, pairs = 60, 200
+	blower := session(t)
+	done := asleep(func() error {
+		for range rounds {
+			if _, err := blower.VPair(8192, pairs); err != nil {
+				return err
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	reports := 0
+	for ; done.isAsleep(); reports++ {
+		ok(t, p.SetRange(near<<kmod.PageShift, (near+1<<18)<<kmod.PageShift))
+		if n := len(must(p.Leaks())(t)); n < 200 || n > 201 {
+			t.Errorf("report %d of %d blocks, want 200 and perhaps one more", reports, n)
+		}
+	}
+	done.wake(t, "storm", 0)
+	t.Logf("%d reports during the storm", reports)
+	if reports < 5 {
+		t.Errorf("only %d reports during the storm", reports)
+	}
+	wantLive(t, "after the storm", p, tb)
+	if s := noLosses(t, p); s.Allocated-before.Allocated != rounds*pairs || s.Live != 200 {
+		t.Errorf("%d allocated, %d live; want %d and 200", s.Allocated-before.Allocated, s.Live, rounds*pairs)
+	}
+}

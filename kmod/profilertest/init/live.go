@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kprof-bench/kmod"
+)
+
+// seen is what a report says of a block, in terms of what the testbed knows.
+type seen struct {
+	Class   string
+	Verdict kmod.Verdict
+}
+
+// wantLive scans the testbed's data array and fails unless the report is about
+// exactly the testbed's blocks from vmalloc(), each with the right caller, and
+// says "not freed yet" of those whose starts the array holds.
+func wantLive(t *T, when string, p *kmod.Profiler, tb *kmod.Testbed) []kmod.Leak {
+	data := region(t, tb, "data")
+	ok(t, p.SetRange(data.Start, data.End))
+	leaks := must(p.Leaks())(t)
+
+	blocks := map[uint64]kmod.Block{}
+	want := map[uint64]seen{}
+	for _, b := range must(tb.Blocks())(t) {
+		blocks[b.Page] = b
+		switch b.Class {
+		case "vzalloc", "kvmalloc", "vmalloc_user", "vmap":
+		case "data":
+			want[b.Page] = seen{b.Class, kmod.NotFreedYet}
+		default:
+			want[b.Page] = seen{b.Class, kmod.PossibleLeak}
+		}
+	}
+	got := map[uint64]seen{}
+	for _, l := range leaks {
+		b := blocks[l.Page]
+		got[l.Page] = seen{b.Class, l.Verdict}
+		// A return address lies behind the call, and so behind the first byte.
+		if f := function(t, b.Site); b.Class != "" && (l.IP <= f.start || l.IP > f.end) {
+			t.Errorf("%s: a block of %s was allocated at %#x, want in %s, %#x to %#x", when, b.Class, l.IP, f.name, f.start, f.end)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: live blocks (-planted +reported)\n%s", when, diff)
+	}
+	return leaks
+}
+
+func region(t *T, tb *kmod.Testbed, name string) kmod.Region {
+	for _, r := range must(tb.Regions())(t) {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("the testbed has no region %s", name)
+	panic("not reached")
+}
+
+// symbol is a function of the testbed.
+type symbol struct {
+	name       string
+	start, end uint64
+}
+
+// symbols returns the testbed's, by kallsyms. It is loaded once for each boot
+// or more often, always at another address.
+func symbols(t *T) map[string]symbol {
+	all := map[string]symbol{}
+	var starts []uint64
+	text := readFile(t, "/proc/kallsyms")
+	// Modules come last.
+	text = text[strings.Index(text, "["):]
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) != 4 || f[3] != "[kprof_testbed]" {
+			continue
+		}
+		start := must(strconv.ParseUint(f[0], 16, 64))(t)
+		starts = append(starts, start)
+		all[f[2]] = symbol{name: f[2], start: start}
+	}
+	for name, s := range all {
+		s.end = s.start + uint64(os.Getpagesize())
+		for _, next := range starts {
+			if next > s.start {
+				s.end = min(s.end, next)
+			}
+		}
+		all[name] = s
+	}
+	return all
+}
+
+// functions of the testbed that is loaded now.
+var functions sync.Map
+
+func function(t *T, start uint64) symbol {
+	if f, ok := functions.Load(start); ok {
+		return f.(symbol)
+	}
+	for _, s := range symbols(t) {
+		functions.Store(s.start, s)
+	}
+	if f, ok := functions.Load(start); ok {
+		return f.(symbol)
+	}
+	return symbol{name: "no function"}
+}

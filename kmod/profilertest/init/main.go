@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+
+// Command init is the first process of the guests that profilertest boots. It
+// does the group of checks that its job names.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"kprof-bench/guest"
+	"kprof-bench/kmod/profilertest"
+)
+
+// groups are sets of checks that share a boot, in this order.
+var groups = map[string][]check{
+	"parameters": {
+		{"by hand", byHand},
+		{"exact spelling", exactSpelling},
+		{"modes", modes},
+		{"bad functions", badFunctions},
+		{"bad functions by insmod", badByInsmod},
+		{"bad addresses", badAddresses},
+		{"many names", manyNames},
+		{"load and unload", loadAndUnload},
+	},
+	"calls": {
+		{"exact counts", exactCounts},
+		{"counts while interrupted", interruptedCounts},
+		{"unload under sleepers", unloadUnderSleepers},
+		{"more sleepers than instances", moreSleepersThanInstances},
+	},
+	"blocks": {
+		{"freed in every way", freedInEveryWay},
+		{"other allocators", otherAllocators},
+		{"vmallocinfo", vmallocinfo},
+		{"profiled at the same time", profiledAtTheSameTime},
+		{"ftrace switched off", ftraceSwitchedOff},
+		{"storm", storm},
+	},
+	"ranges": {
+		{"exact borders", exactBorders},
+		{"hostile ranges", hostileRanges},
+		{"changes meanwhile", changesMeanwhile},
+		{"killed reader", killedReader},
+		{"unload under a scan", unloadUnderScan},
+	},
+	"many blocks": {
+		{"whole report", wholeReport},
+		{"parts of the report", partsOfReport},
+		{"rewind", rewind},
+		{"parallel readers", parallelReaders},
+		{"small reads", smallReads},
+	},
+	"two processors": {
+		{"counts", racingCounts},
+		{"unload", racingUnload},
+	},
+}
+
+func main() {
+	if !guest.InGuest() {
+		fmt.Fprintln(os.Stderr, "init: this is for guests that tests boot")
+		os.Exit(2)
+	}
+	guest.Main(func(_ context.Context, text []byte, ch *guest.Channel) error {
+		var job profilertest.Job
+		if err := json.Unmarshal(text, &job); err != nil {
+			return fmt.Errorf("job: %w", err)
+		}
+		if len(groups[job.Group]) == 0 {
+			return fmt.Errorf("no checks %q", job.Group)
+		}
+		if out, err := exec.Command("/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
+			return fmt.Errorf("install busybox: %w: %s", err, out)
+		}
+		// Real addresses in /proc/vmallocinfo, for root.
+		if err := os.WriteFile("/proc/sys/kernel/kptr_restrict", []byte("1"), 0); err != nil {
+			return err
+		}
+		for _, c := range groups[job.Group] {
+			if err := ch.Send(profilertest.OutcomeKind, c.do()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"kprof-bench/kmod"
+	"kprof-bench/kmod/profilertest"
+)
+
+// The checks of this group share the blocks.
+const (
+	manyLeaked, manyHeld = 96_000, 4_000
+	manyLive             = manyLeaked + manyHeld
+)
+
+var many struct {
+	p  *kmod.Profiler
+	tb *kmod.Testbed
+	// text is the report. It is the same each time, because nothing changes
+	// but for the scans.
+	text []byte
+}
+
+// plantMany loads both modules and leaves them there.
+func plantMany(t *T) {
+	must(kmod.Load(profilertest.TestbedPath))(t)
+	many.tb = must(kmod.OpenTestbed())(t)
+	many.p = must(kmod.LoadProfiler(profilertest.ProfilerPath, nil))(t)
+	must(many.tb.Plant("leaked", manyLeaked, 4096))(t)
+	must(many.tb.Plant("data", manyHeld, 4096))(t)
+	data := region(t, many.tb, "data")
+	ok(t, many.p.SetRange(data.Start, data.End))
+}
+
+// scansMore runs f and fails unless it scanned n times.
+func scansMore(t *T, what string, n uint64, f func()) {
+	before := must(many.p.Status())(t).Scans
+	f()
+	if got := must(many.p.Status())(t).Scans - before; got != n {
+		t.Errorf("%s: %d scans, want %d", what, got, n)
+	}
+}
+
+func wholeReport(t *T) {
+	plantMany(t)
+	scansMore(t, "cat", 1, func() {
+		if got := shOK(t, "cat memleaks | wc -l"); got != fmt.Sprintln(manyLive) {
+			t.Errorf("cat memleaks | wc -l prints %q, want %d", got, manyLive)
+		}
+	})
+	scansMore(t, "cat", 1, func() { many.text = []byte(shOK(t, "cat memleaks")) })
+	verdicts := map[uint64]kmod.Verdict{}
+	for _, l := range must(kmod.ParseMemleaks(many.text))(t) { // checks form and order
+		verdicts[l.Page] = l.Verdict
+	}
+	// Each block that was planted is reported once, with the right verdict.
+	wrong, planted := 0, 0
+	ok(t, many.tb.EachBlock(func(b kmod.Block) error {
+		planted++
+		want := kmod.PossibleLeak
+		if b.Class == "data" {
+			want = kmod.NotFreedYet
+		}
+		if verdicts[b.Page] != want {
+			wrong++
+		}
+		return nil
+	}))
+	if wrong != 0 || planted != manyLive || len(verdicts) != manyLive {
+		t.Errorf("%d planted, %d reported, %d of them wrong", planted, len(verdicts), wrong)
+	}
+	s := noLosses(t, many.p)
+	t.Logf("a scan of 32 KiB for %d blocks takes %.1f ms", s.Live, float64(s.ScanNs)/1e6)
+}
+
+// line returns the report's i-th line, the first of which is 0.
+func line(i int) string { return string(bytes.SplitAfterN(many.text, []byte("\n"), i+2)[i]) }
+
+func partsOfReport(t *T) {
+	last := len(many.text) - 52
+	if len(many.text) != 52*manyLive {
+		t.Fatalf("the report is %d bytes, want %d lines of 52", len(many.text), manyLive)
+	}
+	for script, want := range map[string]string{
+		"head -n 1 memleaks": line(0),
+		"tail -n 1 memleaks": string(many.text[last:]),
+		"dd if=memleaks bs=52 skip=50000 count=1 2>/dev/null":                        string(many.text[52*50000 : 52*50001]),
+		"dd if=memleaks bs=4095 skip=3 count=2 2>/dev/null":                          string(many.text[3*4095 : 5*4095]),
+		"dd if=memleaks bs=1M skip=4 2>/dev/null":                                    string(many.text[4<<20:]),
+		"dd if=memleaks bs=52 skip=100000 2>/dev/null":                               "",
+		"{ head -c 5 >/dev/null; dd bs=47 count=1; } < memleaks 2>/dev/null | wc -l": "1\n",
+	} {
+		scansMore(t, script, 1, func() {
+			if got := shOK(t, script); got != want && !strings.HasPrefix(script, "{") {
+				t.Errorf("%s: %.200q, want %.200q", script, got, want)
+			}
+		})
+	}
+}
+
+// rewind reads at 0 twice through one open file.
+func rewind(t *T) {
+	f := must(os.Open(many.p.MemleaksPath()))(t)
+	defer f.Close()
+	buf := make([]byte, 52)
+	read := func(at int64) string {
+		return string(buf[:must(unix.Pread(int(f.Fd()), buf, at))(t)])
+	}
+	scansMore(t, "first read", 1, func() { read(0) })
+	scansMore(t, "reads that go on", 0, func() { read(52); read(520); read(52) })
+
+	// The second scan sees what has become of the lowest block meanwhile, and
+	// reads behind it are served from the second report as well.
+	lowest := must(kmod.ParseMemleaks(many.text[:52]))(t)[0].Page
+	var id uint64
+	ok(t, many.tb.EachBlock(func(b kmod.Block) error {
+		if b.Page == lowest {
+			id = b.ID
+		}
+		return nil
+	}))
+	must(many.tb.Free(id, 1, kmod.FreeVfree))(t)
+	scansMore(t, "old report", 0, func() {
+		if got := read(52); got != line(1) {
+			t.Errorf("the old report has changed: %q, want %q", got, line(1))
+		}
+	})
+	scansMore(t, "read at 0", 1, func() {
+		if got := read(0); got != line(1) {
+			t.Errorf("after a block was freed the report begins with %q, want %q", got, line(1))
+		}
+	})
+	scansMore(t, "reads that go on", 0, func() {
+		if got := read(52); got != line(2) {
+			t.Errorf("the new report goes on with %q, want %q", got, line(2))
+		}
+	})
+	many.text = many.text[52:]
+}
+
+func parallelReaders(t *T) {
+	const readers = 8
+	scansMore(t, "parallel readers", readers, func() {
+		shOK(t, fmt.Sprintf("for i in $(seq %d); do cat memleaks > /tmp/report$i & done; wait", readers))
+	})
+	for i := range readers {
+		if got := readFile(t, fmt.Sprintf("/tmp/report%d", i+1)); got != string(many.text) {
+			t.Errorf("reader %d got a report of %d bytes that differs, want %d", i+1, len(got), len(many.text))
+		}
+	}
+	if got, want := shOK(t, "cat memleaks | md5sum"), shOK(t, "md5sum < /tmp/report1"); got != want {
+		t.Errorf("cat | md5sum is %q, want %q", got, want)
+	}
+	shOK(t, "rm /tmp/report*")
+}
+
+// smallReads frees most blocks, so that reading the rest byte by byte, as it
+// were, does not take too long, and then all of them.
+func smallReads(t *T) {
+	first := must(many.tb.Blocks())(t)[0].ID
+	must(many.tb.Free(first+10, manyLeaked-1-10, kmod.FreeVfree))(t)
+	want := shOK(t, "cat memleaks")
+	if n := strings.Count(want, "\n"); n != manyHeld+10 {
+		t.Errorf("%d lines, want %d", n, manyHeld+10)
+	}
+	scansMore(t, "dd bs=100", 1, func() {
+		if got := shOK(t, "dd if=memleaks bs=100 2>/dev/null"); got != want {
+			t.Errorf("dd bs=100 reads %d bytes that differ from the %d of cat", len(got), len(want))
+		}
+	})
+	must(many.tb.Free(first, 10, kmod.FreeVfree))(t)
+	must(many.tb.Free(manyLeaked, manyHeld, kmod.FreeIRQ))(t)
+	if got := shOK(t, "cat memleaks"); got != "" {
+		t.Errorf("all blocks are freed, and the report is %.200q", got)
+	}
+	noLosses(t, many.p)
+	ok(t, many.p.Unload())
+	ok(t, many.tb.Close())
+	ok(t, remove(kmod.TestbedModule))
+}

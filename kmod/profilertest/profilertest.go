@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+
+// Package profilertest proves profiler.ko in guests with a stock kernel. Its
+// tests boot them; the checks themselves are in the folder init, because they
+// run in the guest. All it exports is what the two sides say to each other.
+package profilertest
+
+// Job names the group of checks that a guest is to do.
+type Job struct {
+	Group string `json:"group"`
+}
+
+// OutcomeKind is the kind of the record that carries an [Outcome].
+const OutcomeKind = "outcome"
+
+// Outcome is what became of one check.
+type Outcome struct {
+	Name string `json:"name"`
+	// Failures says what was wrong; it is empty when all was well.
+	Failures []string `json:"failures,omitempty"`
+	// Notes are for a reader who asks, such as how long something took.
+	Notes []string `json:"notes,omitempty"`
+	// GuestNs is how long the check took, in guest time.
+	GuestNs int64 `json:"guest_ns"`
+}
+
+// Places in a guest.
+const (
+	ProfilerPath = "/modules/profiler.ko"
+	TestbedPath  = "/modules/kprof_testbed.ko"
+)

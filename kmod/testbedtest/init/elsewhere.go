@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kprof-bench/kmod"
+)
+
+// kernelMemory reads the kernel's memory through /proc/kcore.
+type kernelMemory struct {
+	file *os.File
+	segs []elf.ProgHeader
+}
+
+func openKernelMemory() (*kernelMemory, error) {
+	f, err := os.Open("/proc/kcore")
+	if err != nil {
+		return nil, err
+	}
+	core, err := elf.NewFile(f)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	m := &kernelMemory{file: f}
+	for _, p := range core.Progs {
+		if p.Type == elf.PT_LOAD {
+			m.segs = append(m.segs, p.ProgHeader)
+		}
+	}
+	return m, nil
+}
+
+func (m *kernelMemory) close() { m.file.Close() }
+
+// section returns [addr, addr+n).
+func (m *kernelMemory) section(addr, n uint64) (*io.SectionReader, error) {
+	for _, s := range m.segs {
+		if addr >= s.Vaddr && addr+n <= s.Vaddr+s.Memsz {
+			return io.NewSectionReader(m.file, int64(s.Off+addr-s.Vaddr), int64(n)), nil
+		}
+	}
+	return nil, fmt.Errorf("%#x is not in /proc/kcore", addr)
+}
+
+func (m *kernelMemory) word(addr uint64) (uint64, error) {
+	s, err := m.section(addr, 8)
+	if err != nil {
+		return 0, err
+	}
+	var b [8]byte
+	_, err = io.ReadFull(s, b[:])
+	return binary.LittleEndian.Uint64(b[:]), err
+}
+
+// symbol returns the address of a variable of the kernel or a module.
+func symbol(name string) (uint64, error) {
+	b, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); f[2] == name {
+			return strconv.ParseUint(f[0], 16, 64)
+		}
+	}
+	return 0, fmt.Errorf("no symbol %s", name)
+}
+
+// plantedElsewhere looks for the starts that no region has where their classes
+// say they are.
+func (l *lab) plantedElsewhere(t *kmod.Testbed) error {
+	byClass, err := plantAll(t)
+	if err != nil {
+		return err
+	}
+	m, err := openKernelMemory()
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	p := &problems{}
+	for class, find := range map[string]func(*kernelMemory, []kmod.Block) ([]uint64, error){
+		"chain": inEachOther, "vblock": inHolders, "list": inList, "percpu": inPercpu,
+	} {
+		pages, err := find(m, byClass[class])
+		p.note(class, err)
+		var want []uint64
+		for _, b := range byClass[class] {
+			want = append(want, b.Page)
+		}
+		slices.Sort(pages)
+		slices.Sort(want)
+		if !slices.Equal(pages, want) {
+			p.add("%s: %d starts found, which are not the %d there are", class, len(pages), len(want))
+		}
+	}
+	p.note("a chain that lost blocks", chainCloses(t, m))
+	p.note("free", unplantAll(t))
+	return p.err()
+}
+
+// inEachOther: the first word of each block is the start of another one.
+func inEachOther(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
+	var pages []uint64
+	for _, b := range blocks {
+		w, err := m.word(b.Page << 12)
+		if err != nil {
+			return nil, err
+		}
+		if w%4096 != 0 || w>>12 == b.Page {
+			return nil, fmt.Errorf("block %d holds %#x", b.ID, w)
+		}
+		pages = append(pages, w>>12)
+	}
+	return pages, nil
+}
+
+// chainCloses: what is left of a chain is a ring again.
+func chainCloses(t *kmod.Testbed, m *kernelMemory) error {
+	planted, err := t.Plant("chain", 9, 4096)
+	if err != nil {
+		return err
+	}
+	for i, how := range map[uint64]kmod.FreeHow{0: kmod.FreeVfree, 4: kmod.FreeIRQ, 8: kmod.FreeKvfree} {
+		if _, err := t.Free(planted.First+i, 1, how); err != nil {
+			return err
+		}
+	}
+	byClass, err := blocksByClass(t)
+	if err != nil {
+		return err
+	}
+	ring := map[uint64]bool{}
+	for _, b := range byClass["chain"] {
+		if b.ID >= planted.First {
+			ring[b.Page] = true
+		}
+	}
+	if len(ring) != 6 {
+		return fmt.Errorf("%d blocks are left, want 6", len(ring))
+	}
+	var at uint64
+	for page := range ring {
+		at = page
+		break
+	}
+	for range 6 {
+		if !ring[at] {
+			return fmt.Errorf("page %#x does not belong to the ring or comes twice", at)
+		}
+		delete(ring, at)
+		w, err := m.word(at << 12)
+		if err != nil {
+			return err
+		}
+		at = w >> 12
+	}
+	return nil
+}
+
+// inHolders: the first word of each page that the class allocated beside.
+func inHolders(m *kernelMemory, _ []kmod.Block) ([]uint64, error) {
+	info, err := vmallocBlocks()
+	if err != nil {
+		return nil, err
+	}
+	var pages []uint64
+	for page, i := range info {
+		if i.symbol != "tb_keep_vblock" {
+			continue
+		}
+		w, err := m.word(page << 12)
+		if err != nil {
+			return nil, err
+		}
+		if w%4096 != 0 {
+			return nil, fmt.Errorf("holder has %#x", w)
+		}
+		pages = append(pages, w>>12)
+	}
+	return pages, nil
+}
+
+// inList follows the list: struct tb_node is a list_head and the start.
+func inList(m *kernelMemory, _ []kmod.Block) ([]uint64, error) {
+	head, err := symbol("tb_nodes")
+	if err != nil {
+		return nil, err
+	}
+	var pages []uint64
+	for at := head; len(pages) <= perClass; {
+		if at, err = m.word(at); err != nil {
+			return nil, err
+		}
+		if at == head {
+			return pages, nil
+		}
+		start, err := m.word(at + 16)
+		if err != nil {
+			return nil, err
+		}
+		if start%4096 != 0 {
+			return nil, fmt.Errorf("node holds %#x", start)
+		}
+		pages = append(pages, start>>12)
+	}
+	return nil, errors.New("the list is too long")
+}
+
+// inPercpu searches the first processor's part of the first chunk, in which a
+// fresh kernel places what is as small as a word. It skips the kernel's own
+// variables there: interrupt stacks are among them, on which anything may have
+// been left.
+func inPercpu(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
+	var at [3]uint64
+	for i, name := range []string{"pcpu_base_addr", "pcpu_unit_size", "__per_cpu_end"} {
+		var err error
+		if at[i], err = symbol(name); err != nil {
+			return nil, err
+		}
+	}
+	base, err := m.word(at[0])
+	if err != nil {
+		return nil, err
+	}
+	size, err := m.word(at[1])
+	if err != nil {
+		return nil, err
+	}
+	end := at[2] // as an offset, like all addresses of variables of a processor
+	s, err := m.section(base+end, size&math.MaxUint32-end)
+	if err != nil {
+		return nil, err
+	}
+	want := map[uint64]bool{}
+	for _, b := range blocks {
+		want[b.Page] = true
+	}
+	var pages []uint64
+	err = kmod.FindStarts(s,
+		func(page uint64) bool { return want[page] },
+		func(_, page uint64) { pages = append(pages, page) })
+	return pages, err
+}
