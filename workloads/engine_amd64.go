@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+// control is what the engine is told and what it reports. It lies in memory
+// that the child shares, and so do the tables it points to. engine_amd64.s
+// knows the fields by name.
+type control struct {
+	parent uint64 // pid
+
+	cpus, cpusLen uintptr // 0 for any CPU
+
+	// uint64 ids of threads to stop while the engine runs.
+	hold, holdEnd uintptr
+
+	quiesceSec, quiesceNsec int64
+
+	pages, pagesEnd uintptr // [2]uintptr: start and end of memory to touch
+	// [2]uintptr: start and length of ranges that processes cloned by the
+	// program do not get a copy of.
+	unshared, unsharedEnd uintptr
+
+	// The table that is executed, and what it is filled from.
+	ops, opsEnd      uintptr
+	realOps, idleOps uintptr
+	//lint:ignore U1000 the assembly sets and reads it
+	idle              uint64 // 1 while SYSCALL is left out
+	idleRuns          uint64
+	warmup            uint64
+	batch, tail       uint64 // rounds
+	before, beforeEnd uintptr
+	after, afterEnd   uintptr
+	ticks, ticksEnd   uintptr // one for each batch
+	due, started      uintptr // as long as ticks; 0 unless paced
+
+	// Scratch.
+	//lint:ignore U1000 the assembly sets and reads it
+	batchStart uint64
+	//lint:ignore U1000 the assembly sets it
+	deadline [2]int64
+
+	// Reported.
+	state     uint64
+	step      uint64
+	errno     uint64
+	failedOp  uintptr // in ops
+	observed  uint64  // 1 once the first observation is complete
+	issued    uint64
+	ticksDone uintptr // end of the ticks that are valid
+	loopTicks uint64
+	paceSec   int64
+	paceNsec  int64
+	first     uint64 // ticks
+	last      uint64
+	clockA    [4]uint64 // ticks, s, ns, ticks
+	clockB    [4]uint64
+}
+
+// States of the engine.
+const (
+	stateStarted = iota
+	stateDone
+	stateOpFailed
+	stateEngineFailed
+)
+
+// Steps of the engine, for the message when one fails.
+const (
+	stepDeathSignal = iota
+	stepOrphaned
+	stepAffinity
+	stepTimerSlack
+	stepHold
+	stepQuiesce
+	stepClock
+	stepObserve
+	stepPace
+)
+
+var stepNames = [...]string{
+	stepDeathSignal: "prctl(PR_SET_PDEATHSIG)",
+	stepOrphaned:    "getppid: the parent has gone",
+	stepAffinity:    "sched_setaffinity",
+	stepTimerSlack:  "prctl(PR_SET_TIMERSLACK)",
+	stepHold:        "ptrace: stop a thread of this process",
+	stepQuiesce:     "sleep before counting",
+	stepClock:       "clock_gettime",
+	stepObserve:     "read an observed file",
+	stepPace:        "sleep until a call is due",
+}
+
+// engineOp is an Op as the engine reads it.
+type engineOp struct {
+	nr       uintptr
+	args     [6]uintptr
+	stride   [6]uintptr
+	measured uint64 // 0 or 1, added to the count
+	exits    uint64
+	strides  uint64
+	allow    uint64
+}
+
+// engineFile is an observed file and where its contents go.
+type engineFile struct {
+	fd  uintptr
+	buf uintptr
+	cap uint64
+	n   uint64
+}
+
+// forkEngine starts a child that executes what ctl says and exits. It returns
+// the child's pid or, as an unsigned number, the negated errno of clone. All
+// signals must be blocked, so that no handler of the Go runtime can run in
+// the child.
+//
+//go:noescape
+func forkEngine(ctl *control) uintptr

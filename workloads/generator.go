@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Func is a kernel function that a generator calls.
+type Func struct {
+	Name  string // without the architecture's prefix: sys_getpid
+	PerOp int    // how often it is called for each measured call
+}
+
+// Generator drives kernel functions.
+type Generator struct {
+	Name string
+	Doc  string
+	// Funcs are the functions whose invocations the generator knows. What
+	// it knows of others, such as those that these call, it does not say.
+	Funcs []Func
+	// DefaultCalls and Batch suit [Options].Calls and [Options].Batch on
+	// a clock that counts instructions.
+	DefaultCalls int
+	Batch        int
+
+	prepare func(*Program) error
+}
+
+// Prepare builds the generator's program and opens the files it needs. The
+// caller closes the program.
+func (g Generator) Prepare() (*Program, error) {
+	if g.prepare == nil {
+		return nil, fmt.Errorf("generator %q has no program; take it from All or For", g.Name)
+	}
+	p := &Program{}
+	if err := g.prepare(p); err != nil {
+		return nil, fmt.Errorf("prepare generator %s: %w", g.Name, closeAfter(p, err))
+	}
+	return p, nil
+}
+
+// Calls returns how often the kernel function is called for each measured
+// call, 0 for a function the generator does not answer for. The name may
+// carry an architecture's prefix, as in [For].
+func (g Generator) Calls(function string) int {
+	for _, f := range g.Funcs {
+		if f.Name == plainName(function) {
+			return f.PerOp
+		}
+	}
+	return 0
+}
+
+// All returns the generators sorted by name.
+func All() []Generator {
+	return []Generator{clone(), getpid(), nanosleep(), read(), write()}
+}
+
+// For returns the generator that calls the kernel function. The name may be
+// the one that people type, sys_getpid, or the kernel's own symbol with the
+// prefix of its architecture, __x64_sys_getpid. The error is a
+// [*UnknownFunctionError].
+func For(function string) (Generator, error) {
+	var known []string
+	for _, g := range All() {
+		if g.Calls(function) > 0 {
+			return g, nil
+		}
+		for _, f := range g.Funcs {
+			known = append(known, f.Name)
+		}
+	}
+	slices.Sort(known)
+	return Generator{}, &UnknownFunctionError{Function: function, Known: known}
+}
+
+// UnknownFunctionError says that no generator calls a function.
+type UnknownFunctionError struct {
+	Function string
+	Known    []string // functions that generators do call, sorted
+}
+
+func (e *UnknownFunctionError) Error() string {
+	return fmt.Sprintf("no workload calls %q; there are workloads for %s",
+		e.Function, strings.Join(e.Known, ", "))
+}
+
+func plainName(function string) string {
+	for _, prefix := range []string{"__x64_", "__arm64_"} {
+		if rest, ok := strings.CutPrefix(function, prefix); ok {
+			return rest
+		}
+	}
+	return function
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestForFindsTheGenerator(t *testing.T) {
+	tests := map[string]struct{ function, want string }{
+		"as people type it":       {"sys_getpid", "getpid"},
+		"as the kernel spells it": {"__x64_sys_getpid", "getpid"},
+		"on arm64":                {"__arm64_sys_read", "read"},
+		"second function":         {"sys_wait4", "clone"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g, err := For(test.function)
+			if err != nil || g.Name != test.want {
+				t.Errorf("For(%q) is %q, %v, want %q", test.function, g.Name, err, test.want)
+			}
+			if g.Calls(test.function) != 1 {
+				t.Errorf("Calls(%q) is %d, want 1", test.function, g.Calls(test.function))
+			}
+		})
+	}
+}
+
+func TestForSaysWhatIsKnown(t *testing.T) {
+	for _, function := range []string{"sys_reboot", "", "getpid", "__x64_", "x__x64_sys_getpid"} {
+		_, err := For(function)
+		var unknown *UnknownFunctionError
+		if !errors.As(err, &unknown) {
+			t.Errorf("For(%q): error %v, want an UnknownFunctionError", function, err)
+			continue
+		}
+		want := []string{"sys_clone", "sys_getpid", "sys_nanosleep", "sys_read", "sys_wait4", "sys_write"}
+		if diff := cmp.Diff(want, unknown.Known); diff != "" {
+			t.Errorf("known functions (-want +got):\n%s", diff)
+		}
+		if !strings.Contains(err.Error(), "sys_clone, sys_getpid") {
+			t.Errorf("error %q does not list them", err)
+		}
+	}
+}
+
+func TestAllIsSortedAndComplete(t *testing.T) {
+	seen := map[string]string{}
+	all := All()
+	if !slices.IsSortedFunc(all, func(a, b Generator) int { return strings.Compare(a.Name, b.Name) }) {
+		t.Error("not sorted by name")
+	}
+	for _, g := range all {
+		if g.Doc == "" || g.DefaultCalls <= 0 || g.Batch <= 0 || g.DefaultCalls%g.Batch != 0 {
+			t.Errorf("%s lacks a doc, or its default calls are no whole number of batches: %+v", g.Name, g)
+		}
+		for _, f := range g.Funcs {
+			if other, twice := seen[f.Name]; twice {
+				t.Errorf("%s is driven by %s and by %s", f.Name, other, g.Name)
+			}
+			seen[f.Name] = g.Name
+		}
+	}
+}
+
+func TestGeneratorWithoutProgram(t *testing.T) {
+	if _, err := (Generator{Name: "none"}).Prepare(); err == nil {
+		t.Error("no error")
+	}
+}

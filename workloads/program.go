@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Op is one system call of a program.
+type Op struct {
+	Name string // for messages
+	Nr   uintptr
+	Args [6]uintptr
+	// Stride is added to Args after each execution, so that a call can
+	// fill one slot after another. Each run begins with Args as given, and
+	// so does each warm-up call.
+	Stride [6]uintptr
+	// Measured calls are counted in [Result].Issued.
+	Measured bool
+	// ChildExits says that the call returns twice, as clone does. Where it
+	// returns 0 the process is the new one, and it exits at once with
+	// status 0, which is a call of exit that nobody counts.
+	ChildExits bool
+	// AllowErr is the errno, besides none, that is no failure.
+	AllowErr syscall.Errno
+}
+
+// String returns the name of the call, or its number if it has none.
+func (o Op) String() string {
+	if o.Name != "" {
+		return o.Name
+	}
+	return fmt.Sprintf("system call %d", o.Nr)
+}
+
+// Program is a round of system calls that is executed again and again. The
+// zero value is an empty program. A program owns what Alloc and Open gave
+// out until Close. It must not be run twice at the same time.
+type Program struct {
+	Ops []Op
+
+	mem   shared
+	files []*os.File
+}
+
+// Alloc returns n bytes of zeroed memory and their address, for arguments
+// and results of calls. The memory is shared with the child that executes
+// them, stays where it is, and is gone after Close. The engine touches every
+// page before it counts, so that no call meets a page fault.
+func (p *Program) Alloc(n int) ([]byte, uintptr, error) {
+	b, err := p.mem.alloc(n)
+	if err != nil {
+		return nil, 0, err
+	}
+	return b, uintptr(unsafe.Pointer(&b[0])), nil
+}
+
+// Open opens a file for use in arguments.
+func (p *Program) Open(name string, flag int) (fd uintptr, err error) {
+	f, err := os.OpenFile(name, flag, 0)
+	if err != nil {
+		return 0, err
+	}
+	p.files = append(p.files, f)
+	return f.Fd(), nil
+}
+
+// Close frees the program's memory and closes its files. The program is
+// empty afterwards.
+func (p *Program) Close() error {
+	err := p.mem.free()
+	for _, f := range p.files {
+		err = errors.Join(err, f.Close())
+	}
+	p.Ops, p.files = nil, nil
+	return err
+}
+
+// measured is the number of measured calls in a round.
+func (p *Program) measured() int {
+	n := 0
+	for _, op := range p.Ops {
+		if op.Measured {
+			n++
+		}
+	}
+	return n
+}
+
+func closeAfter(p *Program, err error) error {
+	return errors.Join(err, p.Close())
+}
+
+// shared is memory that a forked child and its parent both see.
+type shared struct {
+	maps [][]byte
+}
+
+func (s *shared) alloc(n int) ([]byte, error) {
+	if n <= 0 {
+		return nil, fmt.Errorf("allocate %d bytes of shared memory: the size must be positive", n)
+	}
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANONYMOUS)
+	if err != nil {
+		return nil, fmt.Errorf("allocate %d bytes of shared memory: %w", n, err)
+	}
+	s.maps = append(s.maps, b)
+	return b, nil
+}
+
+func (s *shared) free() error {
+	var err error
+	for _, b := range s.maps {
+		err = errors.Join(err, unix.Munmap(b))
+	}
+	s.maps = nil
+	return err
+}
+
+// table returns room for n values, and at least for one so that it has an
+// address. T must be free of pointers.
+func table[T any](s *shared, n int) ([]T, error) {
+	var zero T
+	b, err := s.alloc(max(n, 1) * int(unsafe.Sizeof(zero)))
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), max(n, 1))[:n], nil
+}
+
+func addr[T any](s []T) uintptr {
+	return uintptr(unsafe.Pointer(unsafe.SliceData(s)))
+}
+
+func end[T any](s []T) uintptr {
+	var zero T
+	return addr(s) + uintptr(len(s))*unsafe.Sizeof(zero)
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseRate(t *testing.T) {
+	tests := map[string]struct {
+		text   string
+		perSec float64
+		bad    bool
+	}{
+		"as fast as can be":         {text: "max", perSec: math.Inf(1)},
+		"per second":                {text: "10000/s", perSec: 10000},
+		"per millisecond":           {text: "3/ms", perSec: 3000},
+		"per minute":                {text: "30/m", perSec: 0.5},
+		"per hour":                  {text: "9/h", perSec: 0.0025},
+		"one call per nanosecond":   {text: "1000000000/s", perSec: 1e9},
+		"more than that":            {text: "1000001/ms", bad: true},
+		"empty":                     {text: "", bad: true},
+		"no unit":                   {text: "10000", bad: true},
+		"empty unit":                {text: "10000/", bad: true},
+		"unknown unit":              {text: "10000/d", bad: true},
+		"no number":                 {text: "/s", bad: true},
+		"zero":                      {text: "0/s", bad: true},
+		"leading zero":              {text: "010/s", bad: true},
+		"negative":                  {text: "-1/s", bad: true},
+		"signed":                    {text: "+1/s", bad: true},
+		"fraction":                  {text: "0.5/s", bad: true},
+		"space":                     {text: "1 /s", bad: true},
+		"two slashes":               {text: "1/s/s", bad: true},
+		"other capitals":            {text: "MAX", bad: true},
+		"number beyond all numbers": {text: "99999999999999999999/s", bad: true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r, err := ParseRate(test.text)
+			if (err != nil) != test.bad {
+				t.Fatalf("error %v, want one: %v", err, test.bad)
+			}
+			if test.bad {
+				return
+			}
+			if r.String() != test.text {
+				t.Errorf("String() is %q, want %q", r, test.text)
+			}
+			if got := r.PerSec(); got != test.perSec {
+				t.Errorf("PerSec() is %g, want %g", got, test.perSec)
+			}
+			if r.IsMax() != math.IsInf(test.perSec, 1) {
+				t.Errorf("IsMax() is %v", r.IsMax())
+			}
+		})
+	}
+}
+
+func TestDeadlinesCarryNoError(t *testing.T) {
+	rate := func(text string) Rate {
+		r, err := ParseRate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	tests := map[string]struct {
+		rate     Rate
+		n        int
+		perRound int
+		want     []int64
+	}{
+		"whole interval":          {rate("1000/s"), 3, 1, []int64{1e6, 2e6, 3e6}},
+		"interval with a remnant": {rate("3/s"), 6, 1, []int64{333333333, 666666666, 1e9, 1333333333, 1666666666, 2e9}},
+		"two calls in a round":    {rate("3/s"), 3, 2, []int64{666666666, 1333333333, 2e9}},
+		"slow":                    {rate("1/h"), 2, 1, []int64{3600e9, 7200e9}},
+		"none":                    {rate("1/h"), 0, 1, []int64{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := test.rate.deadlines(test.n, test.perRound)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("deadlines in ns (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := rate("1/h").deadlines(800_000, 1); err == nil {
+		t.Error("no error for a run of 91 years")
+	}
+	if _, err := (Rate{calls: 1, period: math.MaxInt64}).deadlines(1_000_000, 1000); err == nil {
+		t.Error("no error for a run that overflows")
+	}
+}
+
+func TestLatenessIsFromTheIntendedStart(t *testing.T) {
+	// Two ticks for each ns; the clocks were 1000 ticks and 5000 ns.
+	clocks := clockPair{Stamp{1000, 5000}, Stamp{21000, 15000}}
+	const start = 6000 // so tick 3000
+	ticks := func(ns uint64) uint64 { return 3000 + 2*ns }
+	due := []int64{100, 200, 300, 400}
+	tests := map[string]struct {
+		startedNs []uint64 // after start
+		late      []time.Duration
+		overrun   int
+	}{
+		"on time":                       {[]uint64{100, 200, 300, 400}, []time.Duration{0, 0, 0, 0}, 0},
+		"one is late, the next is not":  {[]uint64{100, 270, 300, 400}, []time.Duration{0, 70, 0, 0}, 0},
+		"one is late and delays others": {[]uint64{100, 520, 530, 540}, []time.Duration{0, 320, 230, 140}, 2},
+		"just not overrun":              {[]uint64{200, 300, 400, 999}, []time.Duration{100, 100, 100, 599}, 0},
+		"stopped early":                 {[]uint64{301}, []time.Duration{201}, 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var started []uint64
+			for _, ns := range test.startedNs {
+				started = append(started, ticks(ns))
+			}
+			late, overrun := lateness(clocks, start, due, started)
+			if diff := cmp.Diff(test.late, late); diff != "" {
+				t.Errorf("late by (-want +got):\n%s", diff)
+			}
+			if overrun != test.overrun {
+				t.Errorf("overrun %d, want %d", overrun, test.overrun)
+			}
+		})
+	}
+}

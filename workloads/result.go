@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+
+package workloads
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// ErrNotSupported is returned by Run on an architecture without an engine.
+var ErrNotSupported = errors.New("workloads need linux/amd64")
+
+// Result is what a run found. Ticks are those of the time stamp counter; in a
+// QEMU guest with -icount shift=0 one tick is one instruction.
+type Result struct {
+	// Issued is the number of measured calls that were executed between
+	// the two observations, those that failed included.
+	Issued uint64
+	// Batch is the number of measured calls in each of Ticks.
+	Batch int
+	// Ticks is what each batch took, the engine's own instructions
+	// included. When paced, each is a single round of the program.
+	Ticks []uint64
+	// LoopTicks is what a batch takes when the engine leaves out the
+	// SYSCALL instructions and does all the rest: the least of several
+	// times, in the same run. So Ticks[i]-LoopTicks is what the system
+	// calls took, the SYSCALL instructions included.
+	LoopTicks uint64
+	// Before and After are the contents of the observed files.
+	Before, After [][]byte
+	// Start and End are the moments before the first and after the last
+	// counted call.
+	Start, End Stamp
+	// TicksPerSec is the rate of the time stamp counter against
+	// CLOCK_MONOTONIC, from before Quiesce to the end of the run.
+	TicksPerSec float64
+	// Asked and Achieved are the rates of the measured calls; Achieved is
+	// in calls per second.
+	Asked    Rate
+	Achieved float64
+	// Late is by how much each round of a paced run began after its
+	// deadline. It is good to about the time of one clock_gettime, and so
+	// may be a little below 0.
+	Late []time.Duration
+	// Overrun is the number of paced rounds that began after the deadline
+	// of the next one: if it is not 0 the rate was not held.
+	Overrun int
+}
+
+// Stamp is one moment on two clocks.
+type Stamp struct {
+	Ticks  uint64
+	MonoNs int64
+}
+
+// CallTicks returns what a measured call took in each batch, without the
+// engine's own instructions. Calls of the program that are not measured are
+// part of it. It may be below 0 by noise where ticks are time.
+func (r *Result) CallTicks() []float64 {
+	per := make([]float64, len(r.Ticks))
+	for i, t := range r.Ticks {
+		per[i] = (float64(t) - float64(r.LoopTicks)) / float64(r.Batch)
+	}
+	return per
+}
+
+// Lateness returns the median and the maximum of Late, 0 if there is none.
+func (r *Result) Lateness() (median, most time.Duration) {
+	if len(r.Late) == 0 {
+		return 0, 0
+	}
+	s := slices.Sorted(slices.Values(r.Late))
+	return s[len(s)/2], s[len(s)-1]
+}
+
+// OpError says that a call of the program failed, which ends a run. It wraps
+// the errno.
+type OpError struct {
+	Index  int // in Program.Ops
+	Op     Op
+	Errno  syscall.Errno
+	Issued uint64 // measured calls executed between the observations, the failed one included
+	Warmup bool   // it failed before the first observation
+}
+
+func (e *OpError) Error() string {
+	when := fmt.Sprintf("with %d measured calls made", e.Issued)
+	if e.Warmup {
+		when = "while warming up"
+	}
+	return fmt.Sprintf("%s (call %d of the program) failed %s: %v", e.Op, e.Index, when, e.Errno)
+}
+
+func (e *OpError) Unwrap() error { return e.Errno }
+
+// clockPair relates the two clocks from two stamps.
+type clockPair struct{ a, b Stamp }
+
+func (c clockPair) ticksPerSec() float64 {
+	if c.b.MonoNs <= c.a.MonoNs {
+		return 0
+	}
+	return float64(c.b.Ticks-c.a.Ticks) / float64(c.b.MonoNs-c.a.MonoNs) * 1e9
+}
+
+func (c clockPair) at(ticks uint64) Stamp {
+	s := Stamp{Ticks: ticks, MonoNs: c.a.MonoNs}
+	if hz := c.ticksPerSec(); hz > 0 {
+		s.MonoNs += int64(math.Round(float64(int64(ticks-c.a.Ticks)) / hz * 1e9))
+	}
+	return s
+}
+
+// lateness compares when rounds started with when they were due, in ns after
+// start.
+func lateness(clocks clockPair, start int64, due []int64, started []uint64) (late []time.Duration, overrun int) {
+	late = make([]time.Duration, len(started))
+	for i, ticks := range started {
+		at := clocks.at(ticks).MonoNs - start
+		late[i] = time.Duration(at - due[i])
+		if i+1 < len(due) && at > due[i+1] {
+			overrun++
+		}
+	}
+	return late, overrun
+}
