@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+
+package results
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Write writes the file. Nothing is written if anything in it cannot be: the
+// error names the row and what is wrong, and is [ErrEmpty] for no rows.
+//
+// This is not benchfmt's Writer, which prints 22300000 as 2.23e+07 and splits
+// what is said about a unit into two lines.
+func Write(w io.Writer, f *File) error {
+	text, err := f.text()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+func (f *File) text() ([]byte, error) {
+	if err := f.check(); err != nil {
+		return nil, fmt.Errorf("write results: %w", err)
+	}
+	var b bytes.Buffer
+	for _, c := range f.Env {
+		fmt.Fprintf(&b, "%s: %s\n", c.Key, c.Value)
+	}
+	for _, u := range f.Units {
+		b.WriteString("Unit " + u.Name)
+		if u.Better != "" {
+			b.WriteString(" better=" + u.Better)
+		}
+		if u.Exact {
+			b.WriteString(" assume=exact")
+		}
+		b.WriteByte('\n')
+	}
+	for _, r := range f.Rows {
+		b.WriteString(r.line() + "\n")
+	}
+	return b.Bytes(), nil
+}
+
+func (r Row) line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Benchmark%s  %d", r.FullName(), r.Iters)
+	for _, v := range r.Values {
+		fmt.Fprintf(&b, "  %s %s", number(v.V), v.Unit)
+	}
+	return b.String()
+}
+
+// number is the shortest text that reads as v again. Only numbers nobody would
+// write out have an exponent.
+func number(v float64) string {
+	if a := math.Abs(v); a != 0 && (a < 1e-9 || a >= 1e21) {
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// WriteFile writes the file whole or not at all: on an error what was at path
+// is still there. The permissions of a file that is replaced are kept. Path
+// must name a regular file or nothing; a directory, a symbolic link or a
+// device is refused.
+func WriteFile(path string, f *File) error {
+	text, err := f.text()
+	if err != nil {
+		return err
+	}
+	if err := replace(path, text); err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return nil
+}
+
+func replace(path string, text []byte) (err error) {
+	old, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		old = nil
+	case err != nil:
+		return err
+	case !old.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", path)
+	}
+	tmp, err := createBeside(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	if err := fill(tmp, text, old); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	// The file is in place. That its name reaches the disk soon is all a
+	// failure here could spoil.
+	syncDir(filepath.Dir(path))
+	return nil
+}
+
+// createBeside makes an empty file with the permissions that the process
+// gives to new files; os.CreateTemp would make it private.
+func createBeside(path string) (*os.File, error) {
+	for try := 0; ; try++ {
+		name := fmt.Sprintf("%s.%d-%d.tmp", path, os.Getpid(), try)
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err == nil || !errors.Is(err, fs.ErrExist) || try == 100 {
+			return f, err
+		}
+	}
+}
+
+func fill(tmp *os.File, text []byte, old fs.FileInfo) error {
+	_, err := tmp.Write(text)
+	if err == nil && old != nil {
+		err = tmp.Chmod(old.Mode().Perm())
+	}
+	if err == nil {
+		err = tmp.Sync()
+	}
+	return errors.Join(err, tmp.Close())
+}
+
+func syncDir(name string) {
+	if d, err := os.Open(name); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
+}
