@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"kprof-bench/kmod"
+	"kprof-bench/results"
+	"kprof-bench/workloads"
+)
+
+// target is a function to profile and what drives it.
+type target struct {
+	fn  string
+	gen workloads.Generator
+}
+
+func findTargets(funcs []string) ([]target, error) {
+	var targets []target
+	for _, fn := range funcs {
+		gen, err := workloads.For(fn)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(targets, func(t target) bool { return t.fn == fn }) {
+			return nil, fmt.Errorf("%s is given twice", fn)
+		}
+		targets = append(targets, target{fn, gen})
+	}
+	if len(targets) == 0 {
+		return nil, fmt.Errorf("no functions are given")
+	}
+	return targets, nil
+}
+
+// rounds is how often each function is driven without and with the profiler,
+// in the order ABBA: what drifts slowly hits both alike. It is even.
+const rounds = 4
+
+// calls measures system calls, without and with the profiler on all of them.
+func (l *lab) calls(ctx context.Context, targets []target, bias float64) error {
+	all := make([]probed, len(targets))
+	sums := make([]counted, len(targets))
+	for i, t := range targets {
+		all[i] = probed{fn: t.fn, rate: rateName(l.rate), bias: bias}
+	}
+	bare := func(round int) error { return l.bareRound(ctx, targets, round, all) }
+	with := func(round int) error { return l.probedRound(ctx, targets, round, all, sums) }
+	for round := range rounds {
+		first, second := bare, with
+		if round%2 == 1 {
+			first, second = with, bare
+		}
+		if err := first(round); err != nil {
+			return err
+		}
+		if err := second(round); err != nil {
+			return err
+		}
+	}
+	for i, t := range targets {
+		p := &all[i]
+		p.reported, p.missed, p.average = sums[i].calls, sums[i].missed, sums[i].average()
+		l.progress("time " + t.fn + " by the testbed")
+		truth, err := l.truth(ctx, t)
+		if err != nil {
+			return fmt.Errorf("%s: time it by the testbed: %w", t.fn, err)
+		}
+		p.truths, p.truth, p.meanTruth = truth, median(truth), mean(truth)
+		l.addProbed(*p, p.checks(l.Clock))
+	}
+	return nil
+}
+
+func (l *lab) bareRound(ctx context.Context, targets []target, round int, all []probed) error {
+	for i, t := range targets {
+		l.progress(fmt.Sprintf("drive %s without profiler.ko, %d of %d", t.fn, round+1, rounds))
+		r, err := l.driveBare(ctx, t, round)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.fn, err)
+		}
+		all[i].base = append(all[i].base, l.perCallOf(r)...)
+	}
+	return nil
+}
+
+func (l *lab) probedRound(ctx context.Context, targets []target, round int, all []probed, sums []counted) error {
+	return l.withProfiler(l.Funcs, func(prof *kmod.Profiler) error {
+		for i, t := range targets {
+			l.progress(fmt.Sprintf("drive %s with profiler.ko, %d of %d", t.fn, round+1, rounds))
+			c, err := l.driveProbed(ctx, t, round, prof, &all[i])
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.fn, err)
+			}
+			sums[i] = sums[i].plus(c)
+		}
+		return nil
+	})
+}
+
+// driveBare drives a function without the profiler.
+func (l *lab) driveBare(ctx context.Context, t target, round int) (*workloads.Result, error) {
+	files, err := nothingToObserve()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
+	return l.drive(ctx, t, round, files)
+}
+
+// driveProbed drives a function with the profiler loaded, adds what was
+// measured to p, and returns what the profiler counted meanwhile.
+func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.Profiler, p *probed) (counted, error) {
+	files, err := openAll(prof.StatsPath(), filepath.Join(filepath.Dir(prof.StatsPath()), "missed"))
+	if err != nil {
+		return counted{}, err
+	}
+	defer closeAll(files)
+	r, err := l.drive(ctx, t, round, files)
+	if err != nil {
+		return counted{}, err
+	}
+	if p.backend, err = backendOf(prof, t.fn); err != nil {
+		return counted{}, err
+	}
+	before, err := parseReading(t.fn, r.Before)
+	if err != nil {
+		return counted{}, err
+	}
+	after, err := parseReading(t.fn, r.After)
+	if err != nil {
+		return counted{}, err
+	}
+	p.with = append(p.with, l.perCallOf(r)...)
+	p.issued += r.Issued * uint64(t.gen.Calls(t.fn))
+	if !l.rate.IsMax() {
+		_, late := r.Lateness()
+		p.achieved = r.Achieved
+		p.late = max(p.late, float64(late.Nanoseconds()))
+	}
+	return after.since(before), nil
+}
+
+// nothingToObserve stands in for `stats` and `missed` where they are not
+// there, so that the process is of the same size: the cost of a clone depends
+// on it.
+func nothingToObserve() ([]*os.File, error) { return openAll(os.DevNull, os.DevNull) }
+
+// drive makes one round's part of the calls.
+func (l *lab) drive(ctx context.Context, t target, round int, observe []*os.File) (*workloads.Result, error) {
+	calls := l.Calls
+	if calls == 0 {
+		calls = t.gen.DefaultCalls
+	}
+	// The last rounds get what cannot be divided evenly.
+	share := calls*(round+1)/rounds - calls*round/rounds
+	program, err := t.gen.Prepare()
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	// As large as when the testbed calls the function: see nothingToObserve.
+	if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
+		return nil, err
+	}
+	runtime.GC() // for the same reason
+	return workloads.Run(ctx, program, workloads.Options{
+		Calls: share, Batch: min(t.gen.Batch, share), Rate: l.rate, Observe: observe, Warmup: warmup,
+		Hold: l.ownKernel(),
+	})
+}
+
+// ownKernel tells whether nobody else uses this kernel, so that the calls of
+// this very process are the only ones that could be counted by mistake.
+func (l *lab) ownKernel() bool { return l.Clock != Native }
+
+// warmup is the number of calls before those that count.
+const warmup = 10
+
+// perCallOf is what a call took in each batch, in instructions on the exact
+// clock and else in nanoseconds.
+func (l *lab) perCallOf(r *workloads.Result) []float64 {
+	ticks := r.CallTicks()
+	if l.Clock.Exact() {
+		return ticks
+	}
+	for i := range ticks {
+		ticks[i] *= 1e9 / r.TicksPerSec
+	}
+	return ticks
+}
+
+func parseReading(fn string, files [][]byte) (reading, error) {
+	stats, err := kmod.ParseStats(files[0])
+	if err != nil {
+		return reading{}, err
+	}
+	missed, err := kmod.ParseMissed(files[1])
+	if err != nil {
+		return reading{}, err
+	}
+	return findReading(fn, stats, missed)
+}
+
+func backendOf(prof *kmod.Profiler, fn string) (string, error) {
+	all, err := prof.Backends()
+	if err != nil {
+		return "", err
+	}
+	for _, b := range all {
+		if b.Symbol == fn {
+			return b.Backend, nil
+		}
+	}
+	return "", fmt.Errorf("profiler.ko does not say how it probes %s", fn)
+}
+
+// rateName is a rate as the value of a parameter, which may hold no slash.
+func rateName(r workloads.Rate) string {
+	return strings.ReplaceAll(r.String(), "/", "-per-")
+}
+
+func (l *lab) addProbed(p probed, checks []Check) {
+	l.add([]results.Row{p.row()}, checks)
+	l.result.Samples = append(l.result.Samples, p.sample())
+}
+
+func openAll(paths ...string) ([]*os.File, error) {
+	var files []*os.File
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			closeAll(files)
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import "fmt"
+
+// Verdict is the outcome of a check.
+type Verdict string
+
+// The verdicts. NotJudged is for what cannot be told on this clock or machine;
+// the detail says why.
+const (
+	Held      Verdict = "held"
+	Failed    Verdict = "FAILED"
+	NotJudged Verdict = "not judged"
+)
+
+// Check is one statement of profiler.ko, held against truth.
+type Check struct {
+	// Name says what was checked, such as "sys_getpid: invocations".
+	Name    string
+	Verdict Verdict
+	// Detail has the figures. For a failed check it says what disagreed.
+	Detail string
+}
+
+func judge(held bool, name, format string, args ...any) Check {
+	v := Held
+	if !held {
+		v = Failed
+	}
+	return Check{Name: name, Verdict: v, Detail: fmt.Sprintf(format, args...)}
+}
+
+func notJudged(name, format string, args ...any) Check {
+	return Check{Name: name, Verdict: NotJudged, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kprof-bench/guest"
+	"kprof-bench/kernels"
+	"kprof-bench/kmod"
+	"kprof-bench/results"
+)
+
+// Series is the kernel that guests run.
+const Series = "6.1"
+
+// Host says how guests are made, and where what they need is kept.
+type Host struct {
+	// CacheDir keeps kernels and modules.
+	CacheDir string
+	// Init is this program: a static executable whose main function calls
+	// [GuestMain] when [guest.InGuest] says so.
+	Init string
+	// Profiler and Testbed are the modules' sources, in place of those that
+	// this program was built with.
+	Profiler, Testbed fs.FS
+	// MemoryMiB and Seed are the guest's; 0 is the default.
+	MemoryMiB int
+	Seed      uint64
+	// SilenceLimit is how long a guest may say nothing; 0 is the default.
+	SilenceLimit time.Duration
+	// Progress is told in a few words what is being done.
+	Progress func(string)
+	// Console gets what the guest's kernel prints.
+	Console io.Writer
+}
+
+// Modules are the two modules, built for one kernel.
+type Modules struct {
+	Profiler, Testbed *kmod.Module
+}
+
+// env describes them in a results file.
+func (m Modules) env() []results.Config {
+	return []results.Config{
+		{Key: "compiler", Value: m.Profiler.Compiler},
+		{Key: "module", Value: m.Profiler.Revision},
+		{Key: "testbed", Value: m.Testbed.Revision},
+	}
+}
+
+// Outcome is how a guest ended and what came out of it.
+type Outcome struct {
+	*guest.Report
+	// Result is nil when the guest did not get that far.
+	Result *Result
+	// Notice is what a user must know about how it was run, if anything.
+	Notice string
+}
+
+// Places in a guest.
+const (
+	guestProfiler = "/modules/profiler.ko"
+	guestTestbed  = "/modules/kprof_testbed.ko"
+	guestSelf     = "/bin/kprof-bench" // when commands are run
+)
+
+// Kinds of the records that a guest sends.
+const (
+	progressKind = "progress"
+	resultKind   = "result"
+	outputKind   = "output"
+	exitKind     = "exit"
+)
+
+// job is what a guest is to do: experiments, or a command.
+type job struct {
+	Run  *Options `json:"run,omitempty"`
+	Exec []string `json:"exec,omitempty"`
+}
+
+// RunInGuest boots a kernel in QEMU and does all experiments there. A check
+// that failed makes the ending [guest.WrongNumbers]. The error is for what kept
+// the guest from being booted.
+func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
+	if _, err := findTargets(o.Funcs); err != nil {
+		return nil, err
+	}
+	o.Profiler, o.Testbed = guestProfiler, guestTestbed
+	cfg, modules, err := h.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	notice := ""
+	if o.Clock == KVM {
+		h.Progress("try KVM")
+		ok, why, err := guest.ProveKVM(ctx, cfg, h.CacheDir)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			o.Clock, notice = TCG, "clock tcg is used instead of kvm: "+why
+		}
+	}
+	cfg.Clock = guest.Clock(o.Clock)
+	o.Env = append(o.Env, results.Config{Key: "qemu", Value: guest.QEMUVersion(ctx, qemuCommand)})
+	o.Env = append(o.Env, modules.env()...)
+	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
+	if err != nil {
+		return nil, err
+	}
+	out.Notice = notice
+	return out, nil
+}
+
+// qemuCommand is the emulator.
+const qemuCommand = "qemu-system-x86_64"
+
+// ExecInGuest boots a kernel in QEMU and runs a command in it, with both
+// modules in /modules, this program and busybox in /bin. What the command
+// prints goes to output; its exit status is returned.
+func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, output io.Writer) (*Outcome, int, error) {
+	cfg, _, err := h.config(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	cfg.Clock = guest.Clock(clock)
+	busybox, err := kernels.Unpack(ctx, "busybox-static", kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	if err != nil {
+		return nil, 0, err
+	}
+	cfg.Files = append(cfg.Files, guest.File{Path: "/bin/busybox", Mode: 0o755, Source: filepath.Join(busybox, "bin/busybox")})
+	status := -1
+	out, err := h.boot(ctx, cfg, job{Exec: argv}, func(r guest.Record) {
+		var text []byte
+		switch {
+		case r.Kind == outputKind && r.Decode(&text) == nil:
+			output.Write(text)
+		case r.Kind == exitKind:
+			_ = r.Decode(&status)
+		}
+	})
+	return out, status, err
+}
+
+func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
+	k, err := kernels.Get(ctx, Series, kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	if err != nil {
+		return guest.Config{}, nil, err
+	}
+	m, err := h.Build(ctx, k)
+	if err != nil {
+		return guest.Config{}, nil, err
+	}
+	return guest.Config{
+		Vmlinux: k.Vmlinux, Init: h.Init, QEMU: qemuCommand,
+		MemoryMiB: h.MemoryMiB, Seed: h.Seed, SilenceLimit: h.SilenceLimit, OnConsole: h.Console,
+		Files: []guest.File{
+			{Path: guestProfiler, Source: m.Profiler.Path},
+			{Path: guestTestbed, Source: m.Testbed.Path},
+		},
+	}, m, nil
+}
+
+// Build builds both modules for a kernel.
+func (h Host) Build(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
+	return h.build(ctx, kmod.BuildOptions{Make: k.Make, Kernel: k.Release, Compiler: k.Compiler})
+}
+
+// BuildNative builds both modules for the running kernel.
+func (h Host) BuildNative(ctx context.Context) (*Modules, error) {
+	return h.build(ctx, kmod.BuildOptions{Make: kmod.MakeNative, Kernel: kmod.RunningRelease(), Compiler: "gcc"})
+}
+
+func (h Host) build(ctx context.Context, o kmod.BuildOptions) (*Modules, error) {
+	o.CacheDir = filepath.Join(h.CacheDir, "modules")
+	one := func(name string, source, embedded fs.FS) (*kmod.Module, error) {
+		o.Name, o.Source = name, source
+		if source == nil {
+			o.Source = embedded
+		}
+		h.Progress(fmt.Sprintf("build %s.ko for %s", name, o.Kernel))
+		return kmod.Build(ctx, o)
+	}
+	profiler, err := one(kmod.ProfilerModule, h.Profiler, kmod.ProfilerSource())
+	if err != nil {
+		return nil, err
+	}
+	testbed, err := one(kmod.TestbedModule, h.Testbed, kmod.TestbedSource())
+	if err != nil {
+		return nil, err
+	}
+	return &Modules{profiler, testbed}, nil
+}
+
+func (h Host) boot(ctx context.Context, cfg guest.Config, j job, onRecord func(guest.Record)) (*Outcome, error) {
+	text, err := json.Marshal(j)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{}
+	cfg.Job = text
+	cfg.OnRecord = func(r guest.Record) {
+		var what string
+		switch r.Kind {
+		case progressKind:
+			if r.Decode(&what) == nil {
+				h.Progress(what)
+			}
+		case resultKind:
+			out.Result = &Result{}
+			if r.Decode(out.Result) != nil {
+				out.Result = nil
+			}
+		default:
+			if onRecord != nil {
+				onRecord(r)
+			}
+		}
+	}
+	h.Progress("boot")
+	out.Report, err = guest.Boot(ctx, cfg)
+	return out, err
+}
+
+// GuestMain is the main function of a guest's init, in which [guest.InGuest]
+// says true. It never returns.
+func GuestMain() {
+	guest.Main(func(ctx context.Context, text []byte, ch *guest.Channel) error {
+		var j job
+		if err := json.Unmarshal(text, &j); err != nil {
+			return fmt.Errorf("job: %w", err)
+		}
+		if j.Run != nil {
+			return runJob(ctx, *j.Run, ch)
+		}
+		return execJob(ctx, j.Exec, ch)
+	})
+}
+
+func runJob(ctx context.Context, o Options, ch *guest.Channel) error {
+	result, err := Run(ctx, o, func(what string) { _ = ch.Send(progressKind, what) })
+	if err != nil {
+		return err
+	}
+	if err := ch.Send(resultKind, result); err != nil {
+		return err
+	}
+	if !result.Good() {
+		return fmt.Errorf("a check failed: %w", guest.ErrWrongNumbers)
+	}
+	return nil
+}
+
+func execJob(ctx context.Context, argv []string, ch *guest.Channel) error {
+	if out, err := exec.Command("/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
+		return fmt.Errorf("busybox: %w: %s", err, out)
+	}
+	if err := os.Symlink("/init", guestSelf); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdout = channelWriter{ch}
+	cmd.Stderr = cmd.Stdout
+	cmd.Env = append(os.Environ(), "HOME=/", "XDG_CACHE_HOME=/tmp")
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("run %s: %w", strings.Join(argv, " "), err)
+	}
+	return ch.Send(exitKind, cmd.ProcessState.ExitCode())
+}
+
+type channelWriter struct{ ch *guest.Channel }
+
+func (w channelWriter) Write(p []byte) (int, error) {
+	return len(p), w.ch.Send(outputKind, p)
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"fmt"
+
+	"kprof-bench/results"
+	"kprof-bench/workloads"
+)
+
+// Clock says what the ticks of the time stamp counter are in the place where a
+// run is done.
+type Clock string
+
+// The clocks. Under ICount a tick is an instruction and exact; under TCG time
+// is nothing to quote; KVM and Native have real, noisy time.
+const (
+	ICount Clock = "icount"
+	TCG    Clock = "tcg"
+	KVM    Clock = "kvm"
+	Native Clock = "native"
+)
+
+// Exact tells whether figures repeat to the digit.
+func (c Clock) Exact() bool { return c == ICount }
+
+// Options say what to measure. They travel to the guest as JSON.
+type Options struct {
+	// Funcs are the functions to profile, as a user types them.
+	Funcs []string
+	// Rate is the rate of calls, in the notation of workloads.ParseRate.
+	Rate string
+	// Calls is the number of probed calls of each function; 0 is what suits
+	// its generator.
+	Calls int
+	Clock Clock
+	// Profiler and Testbed are the paths of the two modules.
+	Profiler, Testbed string
+	// Env describes what the place of the run cannot know by itself: the
+	// versions of QEMU, the compiler and the module.
+	Env []results.Config
+}
+
+// Check tells whether the options make sense, before anything is done. The
+// error says what to do.
+func (o Options) Check() error {
+	if _, err := workloads.ParseRate(o.Rate); err != nil {
+		return err
+	}
+	if o.Calls < 0 || o.Calls > 0 && o.Calls < rounds {
+		return fmt.Errorf("%d calls: must be 0 for what suits the function, or at least %d, one for each round", o.Calls, rounds)
+	}
+	_, err := findTargets(o.Funcs)
+	return err
+}
+
+// Result is what a run found.
+type Result struct {
+	// Env describes the place: kernel, clock, processor and what Options
+	// added.
+	Env    []results.Config
+	Rows   []results.Row
+	Checks []Check
+	// Samples are what the medians in Rows were taken of.
+	Samples []Sample
+}
+
+// Sample is what a call took in each batch, without and with the profiler, and
+// unprobed according to the testbed, in the unit of the clock.
+type Sample struct {
+	Row               string
+	Base, With, Truth []float64
+}
+
+// Good tells whether checks held and none failed.
+func (r *Result) Good() bool {
+	held := false
+	for _, c := range r.Checks {
+		switch c.Verdict {
+		case Held:
+			held = true
+		case Failed:
+			return false
+		}
+	}
+	return held
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"kprof-bench/kmod"
+	"kprof-bench/results"
+
+	"github.com/montanaflynn/stats"
+)
+
+// probed is what was measured of one function, without and with the profiler
+// on it. Times are in instructions or nanoseconds, as the clock has it.
+type probed struct {
+	fn      string
+	n       uint64 // argument of a testbed function, 0 for others
+	backend string
+	rate    string
+
+	// What a call took in each batch. truths is as the testbed timed it.
+	base, with, truths []float64
+
+	issued   uint64  // calls made, by the one who made them
+	reported uint64  // calls according to profiler.ko
+	missed   uint64  // calls that profiler.ko could not time, by its own count
+	average  float64 // of a call according to profiler.ko
+	truth    float64 // of a call, unprobed: the median of batches
+	// meanTruth is the mean of the same calls, which is what an average has
+	// to be held against.
+	meanTruth float64
+	bias      float64 // what a kretprobe adds to a duration, by the testbed's own
+	achieved  float64 // calls per second, 0 if they were not paced
+	late      float64 // how late a paced call began at the worst, ns
+}
+
+func (p probed) name() string {
+	if p.n == 0 {
+		return p.fn
+	}
+	return fmt.Sprintf("%s(%d)", p.fn, p.n)
+}
+
+func (p probed) overhead() float64 { return median(p.with) - median(p.base) }
+
+// row is the line for a results file, in canonical units.
+func (p probed) row() results.Row {
+	params := []results.Param{{Key: "func", Value: p.fn}}
+	if p.n != 0 {
+		params = append(params, results.Param{Key: "n", Value: strconv.FormatUint(p.n, 10)})
+	}
+	params = append(params,
+		results.Param{Key: "backend", Value: p.backend},
+		results.Param{Key: "rate", Value: p.rate})
+	values := []results.Value{
+		{V: round3(median(p.base)), Unit: "base-insn/op"},
+		{V: round3(median(p.with)), Unit: "probed-insn/op"},
+		{V: round3(p.overhead()), Unit: "overhead-insn/op"},
+		{V: round3(p.average), Unit: "reported-insn/op"},
+		{V: round3(p.truth), Unit: "true-insn/op"},
+		{V: round3(p.average - p.truth), Unit: "bias-insn/op"},
+		{V: float64(p.issued), Unit: "calls-issued"},
+		{V: float64(p.reported), Unit: "calls-reported"},
+		{V: float64(p.missed), Unit: "missed"},
+	}
+	if p.achieved != 0 {
+		values = append(values,
+			results.Value{V: round3(p.achieved), Unit: "achieved-calls/s"},
+			results.Value{V: round3(p.late), Unit: "latest-start-ns"})
+	}
+	return results.Row{Name: "Probe", Params: params, Iters: int(p.issued), Values: values}
+}
+
+func (p probed) sample() Sample {
+	return Sample{Row: p.row().FullName(), Base: p.base, With: p.with, Truth: p.truths}
+}
+
+// How far a reported average may be from what it is held against, on a clock
+// that counts instructions. Handlers of different compilations may differ by a
+// few instructions; what varies from call to call is a part of the duration.
+// Calls vary when memory has to be found for them, say, and then what went on
+// between them matters too, which is not quite the same for both.
+const (
+	averageSlack  = 5
+	averagePart   = 0.005
+	averageErrors = 4 // standard errors of the difference of two means
+
+	varying     = 0.01 // a standard deviation of more than this part of the mean
+	varyingPart = 0.03
+)
+
+// slack is how far the average may be from what it is held against. Where calls
+// differ much from each other it depends on how many were timed by either side.
+func (p probed) slack() float64 {
+	slack := max(averageSlack, averagePart*p.meanTruth)
+	variance, err := stats.SampleVariance(p.truths)
+	if err != nil || p.reported == 0 {
+		return slack
+	}
+	if math.Sqrt(variance) > varying*p.meanTruth {
+		slack = max(slack, varyingPart*p.meanTruth)
+	}
+	n := 1/float64(len(p.truths)) + 1/float64(p.reported)
+	return max(slack, averageErrors*math.Sqrt(variance*n))
+}
+
+// overheadSlack is how far the difference of the medians may be below what it
+// must be: as far as an average, or four standard errors of its own, those of a
+// median being sqrt(pi/2) times those of a mean.
+func (p probed) overheadSlack() float64 {
+	base, err1 := stats.SampleVariance(p.base)
+	with, err2 := stats.SampleVariance(p.with)
+	if err1 != nil || err2 != nil {
+		return p.slack()
+	}
+	variance := base/float64(len(p.base)) + with/float64(len(p.with))
+	return max(p.slack(), averageErrors*math.Sqrt(math.Pi/2*variance))
+}
+
+func (p probed) checks(clock Clock) []Check {
+	name := p.name()
+	checks := []Check{p.checkInvocations(clock)}
+	if p.missed > 0 {
+		checks = append(checks, judge(false, name+": missed",
+			"profiler.ko could not time %d of %d calls", p.missed, p.reported))
+	}
+	if !clock.Exact() {
+		return append(checks, notJudged(name+": average",
+			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock))
+	}
+	want, slack := p.meanTruth+p.bias, p.slack()
+	checks = append(checks,
+		judge(math.Abs(p.average-want) <= slack, name+": average",
+			"profiler.ko reports %.1f insn; the function takes %.1f and a kretprobe's own part in a duration is %.1f, together %.1f (±%.1f)",
+			p.average, p.meanTruth, p.bias, want, slack),
+		judge(p.overhead() >= max(p.average-p.meanTruth, p.bias)-p.overheadSlack(), name+": overhead",
+			"a probed call takes %.1f insn longer, of which %.1f fall into the reported duration (±%.1f)",
+			p.overhead(), p.average-p.meanTruth, p.overheadSlack()))
+	return checks
+}
+
+func (p probed) checkInvocations(clock Clock) Check {
+	name := p.name() + ": invocations"
+	if clock == Native && p.reported > p.issued {
+		return notJudged(name, "%d calls were made and profiler.ko reports %d: other processes call it too", p.issued, p.reported)
+	}
+	return judge(p.reported == p.issued, name, "%d calls were made, profiler.ko reports %d", p.issued, p.reported)
+}
+
+// counted is the difference of two readings of `stats` and `missed`.
+type counted struct {
+	calls, missed uint64
+	total         float64 // of the calls that were timed
+}
+
+// average is that of the calls between the two readings.
+func (c counted) average() float64 {
+	if c.calls == c.missed {
+		return 0
+	}
+	return c.total / float64(c.calls-c.missed)
+}
+
+func (c counted) plus(d counted) counted {
+	return counted{c.calls + d.calls, c.missed + d.missed, c.total + d.total}
+}
+
+// reading is what profiler.ko says of one function at one moment.
+type reading struct {
+	stat   kmod.Stat
+	missed uint64
+}
+
+func findReading(fn string, stats []kmod.Stat, missed []kmod.Count) (reading, error) {
+	var r reading
+	inStats, inMissed := 0, 0
+	for _, s := range stats {
+		if s.Symbol == fn {
+			r.stat, inStats = s, inStats+1
+		}
+	}
+	for _, m := range missed {
+		if m.Symbol == fn {
+			r.missed, inMissed = m.Calls, inMissed+1
+		}
+	}
+	if inStats != 1 || inMissed != 1 {
+		return r, fmt.Errorf("profiler.ko does not show %s once in each of its files", fn)
+	}
+	return r, nil
+}
+
+// since returns what was counted from one reading to a later one. The averages
+// are rounded, so that the total is good to half a unit for each timed call.
+func (r reading) since(before reading) counted {
+	total := func(r reading) float64 {
+		return float64(r.stat.AverageNs) * float64(r.stat.Invocations-r.missed)
+	}
+	return counted{
+		calls:  r.stat.Invocations - before.stat.Invocations,
+		missed: r.missed - before.missed,
+		total:  total(r) - total(before),
+	}
+}
+
+func median(v []float64) float64 {
+	m, err := stats.Median(v)
+	if err != nil {
+		return math.NaN() // of nothing
+	}
+	return m
+}
+
+func mean(v []float64) float64 {
+	m, err := stats.Mean(v)
+	if err != nil {
+		return math.NaN() // of nothing
+	}
+	return m
+}
+
+func round3(v float64) float64 { return math.Round(v*1000) / 1000 }

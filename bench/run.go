@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"kprof-bench/kmod"
+	"kprof-bench/results"
+	"kprof-bench/workloads"
+
+	"golang.org/x/sys/unix"
+)
+
+// lab is a place where experiments are done: a kernel with the testbed loaded.
+type lab struct {
+	Options
+	rate     workloads.Rate
+	testbed  *kmod.Testbed
+	object   *kmod.TestbedObject
+	progress func(string)
+	result   Result
+}
+
+// Run does all experiments in the running kernel, as root. progress is told in
+// a few words what is being done.
+//
+// An error means that the experiments could not be done. That a check failed
+// is no error: see [Result.Good].
+func Run(ctx context.Context, o Options, progress func(string)) (*Result, error) {
+	rate, err := workloads.ParseRate(o.Rate)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := findTargets(o.Funcs)
+	if err != nil {
+		return nil, err
+	}
+	defer quietRuntime()()
+	if err := settleClock(ctx, o.Clock); err != nil {
+		return nil, err
+	}
+
+	progress("load kprof_testbed.ko")
+	loaded, err := kmod.Load(o.Testbed)
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{Options: o, rate: rate, progress: progress}
+	err = l.open()
+	if err == nil {
+		err = l.experiments(ctx, targets)
+	}
+	err = errors.Join(err, l.close(), loaded.Unload())
+	if err != nil {
+		return nil, err
+	}
+	l.result.Env, err = environment(o)
+	return &l.result, err
+}
+
+func (l *lab) open() error {
+	f, err := os.Open(l.Options.Testbed)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if l.object, err = kmod.NewTestbedObject(f); err != nil {
+		return err
+	}
+	l.testbed, err = kmod.OpenTestbed()
+	return err
+}
+
+func (l *lab) close() error {
+	if l.testbed == nil {
+		return nil
+	}
+	return l.testbed.Close()
+}
+
+func (l *lab) experiments(ctx context.Context, targets []target) error {
+	// The leak finder first: it reads all memory, and what this process has
+	// not yet come to know cannot be found in it.
+	if err := l.leaks(ctx); err != nil {
+		return fmt.Errorf("leak scan: %w", err)
+	}
+	bias, err := l.lengths(ctx)
+	if err != nil {
+		return fmt.Errorf("functions of known length: %w", err)
+	}
+	if err := l.calls(ctx, targets, bias); err != nil {
+		return fmt.Errorf("system calls: %w", err)
+	}
+	return nil
+}
+
+func (l *lab) add(rows []results.Row, checks []Check) {
+	l.result.Rows = append(l.result.Rows, rows...)
+	l.result.Checks = append(l.result.Checks, checks...)
+}
+
+// withProfiler calls fn while profiler.ko is loaded, to profile funcs.
+func (l *lab) withProfiler(funcs []string, fn func(*kmod.Profiler) error) error {
+	p, err := kmod.LoadProfiler(l.Options.Profiler, funcs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(p), p.Unload())
+}
+
+// quietRuntime keeps Go's runtime from working beside a measurement. It
+// returns what undoes that.
+func quietRuntime() func() {
+	runtime.LockOSThread()
+	percent := debug.SetGCPercent(-1)
+	return func() {
+		debug.SetGCPercent(percent)
+		runtime.UnlockOSThread()
+	}
+}
+
+// settleClock waits until the kernel has settled on its final clock. A guest
+// boots on a preliminary one, which is a few millionths off, and changes over
+// after about a second.
+func settleClock(ctx context.Context, clock Clock) error {
+	if clock != ICount {
+		return nil
+	}
+	const file = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+	for range 100 {
+		b, err := os.ReadFile(file)
+		if err != nil || strings.TrimSpace(string(b)) == "tsc" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return errors.New("the kernel does not use the time stamp counter for its clock, so its time is no count of instructions")
+}
+
+// environment describes the place, as configuration lines of a results file.
+func environment(o Options) ([]results.Config, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return nil, err
+	}
+	cpu, err := cpuModel()
+	if err != nil {
+		return nil, err
+	}
+	env := []results.Config{
+		{Key: "kernel", Value: unix.ByteSliceToString(u.Release[:])},
+		{Key: "clock", Value: string(o.Clock)},
+		{Key: "vcpus", Value: strconv.Itoa(runtime.NumCPU())},
+		{Key: "cpu", Value: cpu},
+	}
+	return append(env, o.Env...), nil
+}
+
+func cpuModel() (string, error) {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value), nil
+		}
+	}
+	return "unknown", nil
+}

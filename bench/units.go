@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"kprof-bench/results"
+)
+
+// units are those of the rows, as they are called on the exact clock, on which
+// all of them repeat to the digit.
+var units = []struct {
+	name, better string
+}{
+	{"base-insn/op", "lower"},
+	{"probed-insn/op", "lower"},
+	{"overhead-insn/op", "lower"},
+	{"reported-insn/op", ""},
+	{"true-insn/op", ""},
+	{"bias-insn/op", "lower"},
+	{"insn/op", "lower"},
+	{"insn/word", "lower"},
+	{"calls-issued", ""},
+	{"calls-reported", ""},
+	{"missed", "lower"},
+	{"precision", "higher"},
+	{"recall", "higher"},
+}
+
+// File is the result as a results file.
+func (r *Result) File() *results.File {
+	f := &results.File{Env: r.Env}
+	clock := ""
+	for _, c := range r.Env {
+		if c.Key == "clock" {
+			clock = c.Value
+		}
+	}
+	for _, u := range units {
+		f.Units = append(f.Units, results.Unit{Name: u.name, Better: u.better, Exact: true})
+	}
+	f.Rows = r.Rows
+	return f.OnClock(clock)
+}
