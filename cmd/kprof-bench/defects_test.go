@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kprof-bench/bench"
+	"kprof-bench/guest"
+	"kprof-bench/guest/guesttest"
+	"kprof-bench/kmod"
+)
+
+// A defect is a mistake that is made in the sources of profiler.ko.
+type defect struct{ file, old, new string }
+
+// begin is where loading begins: there is nothing to undo yet.
+const begin = "static int __init profiler_init(void)\n{\n	int ret;\n\n"
+
+var (
+	// One call in a thousand is forgotten.
+	dropsCalls = defect{"krp_kretprobe.c",
+		"	this_cpu_inc(p->counts->entered);\n",
+		"	static atomic_t calls;\n\n	if (atomic_inc_return(&calls) % 1000)\n		this_cpu_inc(p->counts->entered);\n"}
+	adds10 = defect{"krp_kretprobe.c",
+		"	s64 elapsed = now - stamp->start;\n",
+		"	s64 elapsed = now - stamp->start + 10;\n"}
+	invertsVerdicts = defect{"memleaks.c", "held ? HELD : LEAK", "held ? LEAK : HELD"}
+	wrongCaller     = defect{"memleaks.c",
+		"to + sizeof(LEAK) - 1, b->ip);", "to + sizeof(LEAK) - 1, b->ip - 1);"}
+	warns = defect{"main.c",
+		begin,
+		begin + "	WARN(1, \"a deliberate warning\\n\");\n"}
+	refuses = defect{"main.c",
+		begin,
+		begin + "	pr_err(\"it does not feel like it\\n\");\n	return -EIO;\n"}
+	// With interrupts off, so that the kernel itself cannot tell.
+	spins = defect{"main.c",
+		begin,
+		begin + "	pr_err(\"spin for ever\\n\");\n	local_irq_disable();\n	for (;;)\n		cpu_relax();\n"}
+)
+
+// sourcesWith returns a directory with the module's sources and the defects.
+func sourcesWith(t *testing.T, defects ...defect) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "profiler")
+	if err := os.CopyFS(dir, kmod.ProfilerSource()); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range defects {
+		path := filepath.Join(dir, d.file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), d.old); n != 1 {
+			t.Fatalf("%s has %d times, not once:\n%s", d.file, n, d.old)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(text), d.old, d.new, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Each defect makes the checks fail that are about it, and no other, with both
+// figures. There is one in each half of the module, to save a guest.
+func TestDefectsAreFound(t *testing.T) {
+	for name, test := range map[string]struct {
+		defects []defect
+		failed  []string // checks, those of leak scans without the region
+		open    string   // one that is at the limit of what is let pass
+		words   []string
+	}{
+		"calls are dropped and verdicts inverted": {
+			[]defect{dropsCalls, invertsVerdicts},
+			// Of 200 calls none is the thousandth. The system call is profiled
+			// four times anew, and its warm-up counts too.
+			[]string{
+				"leak scan: verdicts",
+				"sys_getpid: invocations",
+				"tb_work(1): invocations", "tb_work(100): invocations", "tb_work(1000): invocations",
+				"tb_work_even(32): invocations",
+			},
+			"",
+			[]string{
+				"FAILED  sys_getpid: invocations: 4096 calls were made, profiler.ko reports 4092\n",
+				"FAILED  tb_work(1): invocations: 8000 calls were made, profiler.ko reports 7992\n",
+				"FAILED  tb_work(1000): invocations: 2000 calls were made, profiler.ko reports 1998\n",
+				"FAILED  leak scan of bss: verdicts: 0 of 1003 are right; the first is ",
+				"'not freed yet' although no pointer to it lies there",
+			},
+		},
+		"durations are too long and callers wrong": {
+			[]defect{adds10, wrongCaller},
+			// Of 20003 instructions 10 are less than is let pass, and of
+			// 2003 about as much.
+			[]string{
+				"leak scan: callers",
+				"sys_getpid: average",
+				"tb_work(1): average", "tb_work(100): average",
+				"tb_work_even(32): average",
+			},
+			"tb_work(1000): average",
+			[]string{
+				"FAILED  sys_getpid: average: profiler.ko reports ",
+				" insn; the function takes 68.0 and a kretprobe's own part in a duration is ",
+				"FAILED  leak scan of directmap: callers: 1003 blocks are reported with a wrong place of allocation; the first is ",
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "results.txt")
+			if err := os.WriteFile(out, []byte("of an earlier run\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got := kprofBench(t, "run", "--funcs", "sys_getpid", "--calls", "4096", "--out", out, "--profiler", sourcesWith(t, test.defects...))
+			got.must(t, 1, append(test.words, "\nFAIL: "), []string{"results.txt is not written"})
+			if text, err := os.ReadFile(out); err != nil || string(text) != "of an earlier run\n" {
+				t.Errorf("the results of an earlier run are now %q, %v", text, err)
+			}
+			failed := slices.DeleteFunc(failedChecks(got.stdout), func(name string) bool { return name == test.open })
+			if diff := cmp.Diff(test.failed, failed); diff != "" {
+				t.Errorf("failed checks (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+var region = regexp.MustCompile(`^leak scan of [^:]*`)
+
+func failedChecks(text string) []string {
+	var failed []string
+	for line := range strings.Lines(text) {
+		if line, ok := strings.CutPrefix(line, "FAILED  "); ok {
+			words := strings.SplitN(line, ": ", 3)
+			failed = append(failed, region.ReplaceAllString(words[0], "leak scan")+": "+words[1])
+		}
+	}
+	slices.Sort(failed)
+	return slices.Compact(failed)
+}
+
+func TestAWarningOfTheKernel(t *testing.T) {
+	t.Parallel()
+	got := kprofBench(t, "run", "--funcs", "sys_getpid", "--calls", "40", "--profiler", sourcesWith(t, warns))
+	got.must(t, 3, nil, []string{"kprof-bench: the guest ended with kernel oops: ", "WARNING: CPU: 0 PID: ", "profiler_init"})
+	if got.stdout != "" {
+		t.Errorf("figures of a sick kernel are shown:\n%s", got.stdout)
+	}
+}
+
+func TestAModuleThatDoesNotLoad(t *testing.T) {
+	t.Parallel()
+	kprofBench(t, "run", "--funcs", "sys_getpid", "--profiler", sourcesWith(t, refuses)).
+		must(t, 2, nil, []string{"kprof-bench: the guest ended with our failure: ", "load profiler.ko", "input/output error: it does not feel like it"})
+}
+
+// Through the package and not the command line, which would wait for minutes.
+func TestAModuleThatHangs(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("it boots a guest")
+	}
+	h := bench.Host{
+		CacheDir: filepath.Join(cache(t), "kprof-bench"), Init: guesttest.Build(t, program),
+		Profiler: os.DirFS(sourcesWith(t, spins)), Progress: func(string) {}, SilenceLimit: 8 * time.Second,
+	}
+	out, err := h.RunInGuest(t.Context(), bench.Options{Funcs: []string{"sys_getpid"}, Rate: "max", Clock: bench.ICount})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Ending != guest.Hang || out.Ending.ExitCode() != 4 || out.Result != nil ||
+		!strings.Contains(out.Detail, "profiler: spin for ever") {
+		t.Errorf("%s (exit code %d), %q, result %v", out.Ending, out.Ending.ExitCode(), out.Detail, out.Result)
+	}
+}

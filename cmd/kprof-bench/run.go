@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"kprof-bench/bench"
+	"kprof-bench/guest"
+	"kprof-bench/results"
+
+	"github.com/spf13/cobra"
+)
+
+type runFlags struct {
+	hostFlags
+	funcs   []string
+	rate    string
+	calls   int
+	clock   string
+	native  bool
+	modules string
+	out     string
+	json    bool
+	verify  bool
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run --funcs FUNC[,FUNC]...",
+		Short: "Measure functions under load and check what the profiler reports",
+		Long: `Boot a kernel in QEMU, load profiler.ko, drive the functions, and check what
+the module reports: invocations against the calls that were made, averages
+against the true duration, the verdicts of the leak scan against what was
+planted. What probes and scans cost is measured.
+
+Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
+mistake in the command line, or a failure of this program), 3 the kernel
+oopsed or warned, 4 it hung, 5 it did not boot.`,
+		Example: `  kprof-bench run --funcs sys_getpid,sys_clone
+  kprof-bench run --funcs sys_read --rate 10000/s --out read.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f.registerGuest(cmd)
+	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
+	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")
+	cmd.Flags().IntVar(&f.calls, "calls", 0, "probed calls of each function (default: what suits it)")
+	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount),
+		"what drives the guest: icount (exact), tcg (2 processors, for races) or kvm (real time)")
+	cmd.Flags().BoolVar(&f.native, "native", false, "use the running kernel instead of a guest, as root")
+	cmd.Flags().StringVar(&f.modules, "modules", "", "with --native, directory with the modules (default: build them)")
+	cmd.Flags().StringVar(&f.out, "out", "", "write the results to this file, in Go's benchmark format")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as JSON")
+	cmd.Flags().BoolVar(&f.verify, "verify-determinism", false, "run twice and compare every digit")
+	_ = cmd.MarkFlagRequired("funcs")
+	return cmd
+}
+
+func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	p := newProgress(stderr)
+	defer p.clear()
+
+	result, err := f.measure(ctx, o, p, stderr)
+	if err == nil && f.verify {
+		err = f.measureAgain(ctx, o, p, stderr, result)
+	}
+	p.clear()
+	if err != nil {
+		return err
+	}
+	file := result.File()
+	if f.out != "" && result.Good() {
+		if err := results.WriteFile(f.out, file); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		err = writeJSON(stdout, result)
+	} else {
+		err = writeText(stdout, result, file)
+	}
+	if err != nil {
+		return err
+	}
+	if !result.Good() {
+		if f.out != "" {
+			fmt.Fprintf(stderr, "kprof-bench: %s is not written: figures that are known to be wrong are no results\n", f.out)
+		}
+		return exitError{exitWrong}
+	}
+	return nil
+}
+
+func (f *runFlags) options() (bench.Options, error) {
+	clock, err := parseClock(f.clock)
+	if err != nil {
+		return bench.Options{}, err
+	}
+	if f.native {
+		clock = bench.Native
+	}
+	if f.modules != "" && !f.native {
+		return bench.Options{}, errors.New("--modules goes with --native; use --profiler for other sources")
+	}
+	if f.verify && !clock.Exact() {
+		return bench.Options{}, fmt.Errorf("--verify-determinism: nothing repeats to the digit on clock %s, only on %s", clock, bench.ICount)
+	}
+	if f.out != "" {
+		if err := checkWritable(f.out); err != nil {
+			return bench.Options{}, err
+		}
+	}
+	o := bench.Options{Funcs: f.funcs, Rate: f.rate, Calls: f.calls, Clock: clock}
+	return o, o.Check()
+}
+
+// checkWritable tells before the run, not after it, that its results could
+// not be written.
+func checkWritable(out string) error {
+	info, err := os.Stat(filepath.Dir(out))
+	if err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("--out: %s is not a directory", filepath.Dir(out))
+	}
+	if info, err := os.Lstat(out); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("--out: %s is not a regular file", out)
+	}
+	return nil
+}
+
+func (f *runFlags) measure(ctx context.Context, o bench.Options, p *progress, stderr io.Writer) (*bench.Result, error) {
+	if f.native {
+		return f.measureNative(ctx, o, p, stderr)
+	}
+	h, err := f.guestHost(p.say, stderr)
+	if err != nil {
+		return nil, err
+	}
+	out, err := h.RunInGuest(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	p.clear()
+	if out.Notice != "" {
+		fmt.Fprintln(stderr, "kprof-bench:", out.Notice)
+	}
+	if out.Result == nil || out.Ending != guest.Done && out.Ending != guest.WrongNumbers {
+		fmt.Fprintf(stderr, "kprof-bench: the guest ended with %s: %s\n", out.Ending, out.Detail)
+		code := out.Ending.ExitCode()
+		if code == 0 {
+			code = exitFailure
+		}
+		return nil, exitError{code}
+	}
+	return out.Result, nil
+}
+
+func (f *runFlags) measureNative(ctx context.Context, o bench.Options, p *progress, stderr io.Writer) (*bench.Result, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("--native loads modules into this kernel, which needs root")
+	}
+	h, err := f.host(p.say, stderr)
+	if err != nil {
+		return nil, err
+	}
+	return h.RunNative(ctx, o, f.modules)
+}
+
+// measureAgain repeats a run and adds to the first one the check that nothing
+// differs.
+func (f *runFlags) measureAgain(ctx context.Context, o bench.Options, p *progress, stderr io.Writer, first *bench.Result) error {
+	second, err := f.measure(ctx, o, p, stderr)
+	if err != nil {
+		return err
+	}
+	check := bench.Check{
+		Name: "determinism", Verdict: bench.Held,
+		Detail: fmt.Sprintf("%d rows are the same to the digit in two runs", len(first.Rows)),
+	}
+	if what := difference(first, second); what != "" {
+		check.Verdict, check.Detail = bench.Failed, "two runs differ: "+what
+	}
+	first.Checks = append(first.Checks, check)
+	return nil
+}
+
+// difference names the first thing that is not the same in both, if any.
+func difference(first, second *bench.Result) string {
+	for i, row := range first.Rows {
+		if i == len(second.Rows) || row.FullName() != second.Rows[i].FullName() {
+			return fmt.Sprintf("row %d is not %s twice", i+1, row.FullName())
+		}
+		for _, v := range row.Values {
+			if again, ok := second.Rows[i].Value(v.Unit); !ok || again != v.V {
+				return fmt.Sprintf("%s is %v and then %v %s", row.FullName(), v.V, again, v.Unit)
+			}
+		}
+	}
+	if n := len(second.Rows); n != len(first.Rows) {
+		return fmt.Sprintf("there are %d rows and then %d", len(first.Rows), n)
+	}
+	if !slices.Equal(first.Checks, second.Checks) {
+		return "the checks do not say the same"
+	}
+	return ""
+}
+
+func writeJSON(w io.Writer, r *bench.Result) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
