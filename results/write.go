@@ -71,22 +71,23 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// WriteFile writes the file whole or not at all: on an error what was at path
-// is still there. The permissions of a file that is replaced are kept. Path
-// must name a regular file or nothing; a directory, a symbolic link or a
-// device is refused.
+// WriteFile writes the file as [ReplaceFile] does.
 func WriteFile(path string, f *File) error {
 	text, err := f.text()
 	if err != nil {
 		return err
 	}
-	if err := replace(path, text); err != nil {
+	if err := ReplaceFile(path, text); err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
 	return nil
 }
 
-func replace(path string, text []byte) (err error) {
+// ReplaceFile writes a file whole or not at all: on an error what was at path
+// is still there. The permissions of a file that is replaced are kept. Path
+// must name a regular file or nothing; a directory, a symbolic link or a
+// device is refused.
+func ReplaceFile(path string, text []byte) (err error) {
 	old, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
