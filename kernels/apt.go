@@ -20,6 +20,7 @@ var packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
 type apt struct {
 	config string // file
 	opts   Options
+	where  string // its sources, in words
 	// complaints of the last update, which apt calls a success even when an
 	// index could not be fetched.
 	complaints string
@@ -62,7 +63,7 @@ func newApt(dir string, opts Options) (*apt, error) {
 			return nil, err
 		}
 	}
-	a := &apt{config: filepath.Join(dir, "apt.conf"), opts: opts}
+	a := &apt{config: filepath.Join(dir, "apt.conf"), opts: opts, where: "the package sources of this machine"}
 	return a, os.WriteFile(a.config, fmt.Appendf(nil, aptConfig, state, cache), 0o644)
 }
 
@@ -102,7 +103,7 @@ func (a *apt) update(ctx context.Context) error {
 func (a *apt) versions(ctx context.Context, name string) ([]aptPackage, error) {
 	out, _, err := a.run(ctx, "", "apt-cache", "show", name)
 	if err != nil {
-		return nil, a.explain(fmt.Errorf("the package sources of this machine do not offer %s: %w", name, err))
+		return nil, a.explain(fmt.Errorf("%s do not offer %s: %w", a.where, name, err))
 	}
 	var found []aptPackage
 	for stanza := range strings.SplitSeq(out, "\n\n") {
@@ -112,7 +113,7 @@ func (a *apt) versions(ctx context.Context, name string) ([]aptPackage, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, a.explain(fmt.Errorf("the package sources of this machine do not offer %s", name))
+		return nil, a.explain(fmt.Errorf("%s do not offer %s", a.where, name))
 	}
 	return found, nil
 }

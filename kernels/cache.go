@@ -19,7 +19,7 @@ import (
 // The cache holds
 //
 //	lock                      held by the process that is fetching
-//	apt/                      apt's private state
+//	apt/                      apt's private state, and in apt/backports another
 //	kernels/6.1               symbolic link to the newest fetched entry
 //	kernels/6.1.0-..._6.1...  an entry
 //	packages/...              likewise
@@ -57,6 +57,7 @@ type source struct {
 	release  string
 	version  string
 	packages []aptPackage
+	from     *apt // that offers them
 	// fill unpacks the archives into dir and returns the files, relative to
 	// dir, whose sizes shall be checked on each use.
 	fill func(ctx context.Context, dir string, archives []string) ([]string, error)
@@ -119,7 +120,7 @@ func (c *cache) fetch(ctx context.Context, link string, resolve func(context.Con
 	parent := filepath.Join(c.dir, filepath.Dir(link))
 	final := filepath.Join(parent, src.name)
 	if _, err := loadEntry(final); err != nil {
-		if err := c.build(ctx, a, src, final); err != nil {
+		if err := c.build(ctx, src, final); err != nil {
 			return entry{}, err
 		}
 	}
@@ -130,7 +131,7 @@ func (c *cache) fetch(ctx context.Context, link string, resolve func(context.Con
 }
 
 // build makes the entry beside its final place and moves it there whole.
-func (c *cache) build(ctx context.Context, a *apt, src source, final string) error {
+func (c *cache) build(ctx context.Context, src source, final string) error {
 	parent := filepath.Dir(final)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
@@ -148,7 +149,7 @@ func (c *cache) build(ctx context.Context, a *apt, src source, final string) err
 	if err := os.Chmod(tmp, 0o755); err != nil {
 		return err
 	}
-	m, err := c.fill(ctx, a, src, tmp)
+	m, err := c.fill(ctx, src, tmp)
 	if err != nil {
 		return err
 	}
@@ -165,8 +166,8 @@ func (c *cache) build(ctx context.Context, a *apt, src source, final string) err
 	return syncDir(parent)
 }
 
-func (c *cache) fill(ctx context.Context, a *apt, src source, dir string) (manifest, error) {
-	archives, err := a.download(ctx, src.packages, filepath.Join(dir, "archives"))
+func (c *cache) fill(ctx context.Context, src source, dir string) (manifest, error) {
+	archives, err := src.from.download(ctx, src.packages, filepath.Join(dir, "archives"))
 	if err != nil {
 		return manifest{}, err
 	}

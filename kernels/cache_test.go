@@ -61,6 +61,27 @@ func TestGetFetchesAndKeeps(t *testing.T) {
 	}
 }
 
+// Both flavours of a series lie beside each other.
+func TestGetRealTime(t *testing.T) {
+	const realTime = "6.1.0-56-rt-amd64"
+	f := newFakeApt(t)
+	f.addKernel(release, "6.1.0-56-common", "6.1.192-2")
+	f.addKernel(realTime, "6.1.0-56-common-rt", "6.1.192-2")
+	opts := Options{Dir: t.TempDir()}
+	for series, want := range map[string][2]string{
+		"6.1":    {release, "linux-headers-6.1.0-56-common"},
+		"6.1-rt": {realTime, "linux-headers-6.1.0-56-common-rt"},
+	} {
+		k, err := Get(t.Context(), series, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.Release != want[0] || filepath.Base(k.CommonDir) != want[1] {
+			t.Errorf("%s: release %s, headers %s; want %s", series, k.Release, k.CommonDir, want)
+		}
+	}
+}
+
 func TestRefreshKeepsTheOldEntry(t *testing.T) {
 	f := newFakeApt(t)
 	f.add("tool", "1", "", map[string]string{"bin/tool": "old"})
@@ -229,11 +250,19 @@ func TestDiskFullSaysSo(t *testing.T) {
 
 // TestRealKernel holds the cache's promises against the real thing.
 func TestRealKernel(t *testing.T) {
-	k, err := Get(t.Context(), "6.1", Options{Progress: func(s string) { t.Log(s) }})
+	for _, series := range []string{"6.1", "6.12", "6.1-rt"} {
+		t.Run(series, func(t *testing.T) { checkRealKernel(t, series) })
+	}
+}
+
+func checkRealKernel(t *testing.T, series string) {
+	k, err := Get(t.Context(), series, Options{Progress: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(k.Release, "6.1.") || !strings.HasPrefix(k.Version, "6.1.") {
+	number, flavour, _ := strings.Cut(series, "-")
+	if !strings.HasPrefix(k.Release, number+".") || !strings.HasPrefix(k.Version, number+".") ||
+		strings.HasSuffix(k.Release, "-rt-amd64") != (flavour == "rt") {
 		t.Errorf("release %s, version %s", k.Release, k.Version)
 	}
 	if st, err := os.Stat(k.Vmlinux); err != nil || st.Size() < 20<<20 {

@@ -16,23 +16,28 @@ import (
 // fakeApt stands in for apt: a directory of packages, and scripts in PATH that
 // serve them and write down what they were asked for.
 type fakeApt struct {
-	t   *testing.T
-	dir string
+	t     *testing.T
+	dir   string
+	suite string // of the packages that are offered, with a slash behind
 }
 
-// The scripts get "-c <config>" first, as apt does.
+// The scripts get "-c <config>" first, as apt does; where that lies tells whose
+// sources are asked.
 const (
 	fakeGet = `#!/bin/sh
+case $2 in */backports/*) suite=backports/ ;; *) suite= ;; esac
 shift 2
 echo "$@" >> "$FAKE_APT/log"
 test -e "$FAKE_APT/fail-$1" && { cat "$FAKE_APT/fail-$1" >&2; exit 100; }
 test -e "$FAKE_APT/warn-$1" && cat "$FAKE_APT/warn-$1" >&2
+test "$1" = indextargets && cat "$FAKE_APT/indextargets" 2>/dev/null
 test "$1" = download || exit 0
 shift 2
-for p; do cp "$FAKE_APT/debs/${p%%=*}_"*.deb . || exit 100; done
+for p; do cp "$FAKE_APT/${suite}debs/${p%%=*}_"*.deb . || exit 100; done
 `
 	fakeCache = `#!/bin/sh
-cat "$FAKE_APT/show/$4" 2>/dev/null || { echo "E: No packages found" >&2; exit 100; }
+case $2 in */backports/*) suite=backports/ ;; *) suite= ;; esac
+cat "$FAKE_APT/${suite}show/$4" 2>/dev/null || { echo "E: No packages found" >&2; exit 100; }
 `
 )
 
@@ -78,8 +83,8 @@ func (f *fakeApt) add(name, version, depends string, files map[string]string) {
 		}
 		f.write(filepath.Join(root, file), content, 0o644)
 	}
-	f.write("debs/keep", "", 0o644)
-	out := filepath.Join(f.dir, "debs", name+"_"+strings.ReplaceAll(version, ":", "%3a")+"_all.deb")
+	f.write(f.suite+"debs/keep", "", 0o644)
+	out := filepath.Join(f.dir, f.suite, "debs", name+"_"+strings.ReplaceAll(version, ":", "%3a")+"_all.deb")
 	if b, err := exec.Command("dpkg-deb", "--build", filepath.Join(f.dir, root), out).CombinedOutput(); err != nil {
 		f.t.Fatalf("build %s: %v: %s", name, err, b)
 	}
@@ -88,15 +93,20 @@ func (f *fakeApt) add(name, version, depends string, files map[string]string) {
 // offer lists a package that cannot be downloaded.
 func (f *fakeApt) offer(name, version, depends string) {
 	f.t.Helper()
-	old, _ := os.ReadFile(filepath.Join(f.dir, "show", name))
-	f.write(filepath.Join("show", name),
+	show := filepath.Join(f.suite, "show", name)
+	old, _ := os.ReadFile(filepath.Join(f.dir, show))
+	f.write(show,
 		"Package: "+name+"\nSource: linux ("+version+")\nVersion: "+version+"\nDepends: "+depends+"\nDescription: x\n Depends: not this one\n\n"+string(old), 0o644)
 }
 
 // addKernel offers a kernel in four packages, as Debian does.
 func (f *fakeApt) addKernel(release, common, version string) {
 	f.t.Helper()
-	f.offer("linux-image-amd64", version, "linux-image-"+release+" (= "+version+")")
+	meta := "linux-image-amd64"
+	if strings.Contains(release, "-rt-") {
+		meta = "linux-image-rt-amd64"
+	}
+	f.offer(meta, version, "linux-image-"+release+" (= "+version+")")
 	f.add("linux-image-"+release, version, "kmod, linux-base (>= 4.3~)", map[string]string{
 		"boot/vmlinuz-" + release:                 bzImage(f.t, tinyELF(f.t)),
 		"boot/config-" + release:                  "CONFIG_KPROBES=y\n",

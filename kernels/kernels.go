@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 )
 
 // Options say where and how packages are kept. The zero value works.
@@ -36,18 +37,19 @@ type Kernel struct {
 	Vmlinux    string // uncompressed ELF image without debug information
 	Config     string // the configuration it was built with
 	HeadersDir string // linux-headers-<release>
-	CommonDir  string // linux-headers-<...>-common
+	CommonDir  string // linux-headers-<...>-common, or -common-rt
 	Compiler   string // the compiler its modules want, like "gcc-12"
 }
 
-var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+$`)
+var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(-rt)?$`)
 
-// Get returns the newest kernel of a series, like "6.1", that the machine's
-// package sources offer, from the cache if one is there already. Fetching one
-// is a download of 85 MB and leaves 125 MB on the disk.
+// Get returns the newest kernel of a series, like "6.1", or "6.1-rt" for one with
+// PREEMPT_RT, that the machine's package sources offer, or else the backports of
+// its Debian release, from the cache if one is there already. Fetching one is a download of up to 125 MB and
+// leaves up to 165 MB on the disk.
 func Get(ctx context.Context, series string, opts Options) (*Kernel, error) {
 	if !seriesForm.MatchString(series) {
-		return nil, fmt.Errorf("kernel series %q is not of the form 6.1", series)
+		return nil, fmt.Errorf("kernel series %q is not of the form 6.1 or 6.1-rt", series)
 	}
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("kernel %s: only amd64 machines are supported, this is %s", series, runtime.GOARCH)
@@ -95,7 +97,7 @@ func newKernel(e entry) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	common, err := entriesWith(filepath.Join(e.dir, "usr/src"), "linux-headers-", "-common")
+	common, err := entriesWith(filepath.Join(e.dir, "usr/src"), "linux-headers-", commonSuffix(release))
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +113,14 @@ func newKernel(e entry) (*Kernel, error) {
 		CommonDir:  common[0],
 		Compiler:   cc,
 	}, nil
+}
+
+// commonSuffix ends the name of the headers that the kernels of a flavour share.
+func commonSuffix(release string) string {
+	if strings.HasSuffix(release, realTime+"-amd64") {
+		return "-common" + realTime
+	}
+	return "-common"
 }
 
 // compilerName finds the compiler in .kernelvariables, where it may carry a

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 )
 
 func TestGetRefuses(t *testing.T) {
@@ -22,7 +23,10 @@ func TestGetRefuses(t *testing.T) {
 		"6":         "not of the form 6.1",
 		"6.1.0":     "not of the form 6.1",
 		"../../etc": "not of the form 6.1",
+		"6.1-cloud": "not of the form 6.1 or 6.1-rt",
+		"-rt":       "not of the form 6.1",
 		"6.12":      "kernel 6.12: not in the package sources of this machine, which offer 6.1",
+		"6.1-rt":    "kernel 6.1-rt: the package sources of this machine do not offer linux-image-rt-amd64",
 		"5.10":      "kernel 5.10: not in the package sources of this machine, which offer 6.1",
 	} {
 		_, err := Get(t.Context(), series, Options{Dir: t.TempDir()})
@@ -43,13 +47,27 @@ func TestPickRelease(t *testing.T) {
 		{version: "6.1.192-2", depends: []string{"linux-image-6.1.0-56-amd64"}},
 		{version: "6.1.176-1", depends: []string{"linux-image-6.1.0-50-amd64"}},
 	}
-	for series, want := range map[string]string{"6.1": "6.1.0-56-amd64 6.1.192-2", "6.12": "6.12.95+deb12-amd64 6.12.95-1~bpo12+1"} {
+	realTime := []aptPackage{
+		{version: "6.12.95-1~bpo12+1", depends: []string{"linux-image-6.12.95+deb12-rt-amd64"}},
+		{version: "6.1.192-2", depends: []string{"linux-image-6.1.0-56-rt-amd64"}},
+	}
+	for series, want := range map[string]string{
+		"6.1": "6.1.0-56-amd64 6.1.192-2", "6.12": "6.12.95+deb12-amd64 6.12.95-1~bpo12+1",
+		"6.1-rt": "6.1.0-56-rt-amd64 6.1.192-2", "6.12-rt": "6.12.95+deb12-rt-amd64 6.12.95-1~bpo12+1",
+	} {
+		metas := metas
+		if strings.HasSuffix(series, "-rt") {
+			metas = realTime
+		}
 		if release, version, err := pickRelease(metas, series); err != nil || release+" "+version != want {
 			t.Errorf("%s: %s %s, %v, want %s", series, release, version, err, want)
 		}
 	}
 	if _, _, err := pickRelease(metas, "6.10"); err == nil || !strings.HasSuffix(err.Error(), "offer 6.12, 6.1") {
 		t.Errorf("6.10: error %v", err)
+	}
+	if _, _, err := pickRelease(realTime, "6.1"); err == nil || !strings.HasSuffix(err.Error(), "offer 6.12-rt, 6.1-rt") {
+		t.Errorf("6.1, where all are real-time kernels: error %v", err)
 	}
 }
 
@@ -130,6 +148,12 @@ func TestExtractVmlinux(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Behind it is the size of what comes out.
+	zstandard := append(encoder.EncodeAll(good, nil), 64, 0, 0, 0)
 	old := wrapPayload(compressed)
 	old[offVersion] = 7
 	tests := map[string]struct {
@@ -138,7 +162,9 @@ func TestExtractVmlinux(t *testing.T) {
 	}{
 		"xz, as Debian does":   {wrapPayload(append(slices.Clone(compressed), 64, 0, 0, 0)), ""},
 		"gzip":                 {[]byte(bzImage(t, good)), ""},
-		"zstd":                 {wrapPayload([]byte("\x28\xb5\x2f\xfd....")), "zstd, which is not supported"},
+		"zstd, as Debian does": {wrapPayload(zstandard), ""},
+		"zstd is damaged":      {wrapPayload(append(slices.Clone(zstandard[:20]), make([]byte, 40)...)), "zstd: "},
+		"zstd is short":        {wrapPayload(append(slices.Clone(zstandard[:len(zstandard)-4]), 65, 0, 0, 0)), "zstd: 64 bytes came out instead of 65"},
 		"lz4":                  {wrapPayload([]byte("\x02\x21\x4c\x18....")), "lz4, which is not supported"},
 		"something else":       {wrapPayload([]byte("BZh91AY&SY")), "starts with 42 5a 68 39"},
 		"nothing":              {wrapPayload(nil), "cut short"},

@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -11,22 +12,49 @@ import (
 	"strings"
 )
 
+// realTime ends the name of a series whose kernels are of that flavour: built
+// with PREEMPT_RT.
+const realTime = "-rt"
+
 // metaPackage depends on the newest kernel of a Debian release.
-const metaPackage = "linux-image-amd64"
+func metaPackage(series string) string {
+	if strings.HasSuffix(series, realTime) {
+		return "linux-image-rt-amd64"
+	}
+	return "linux-image-amd64"
+}
 
-// imageForm takes the series out of an image package's name, such as
-// linux-image-6.1.0-56-amd64 or linux-image-6.12.95+deb12-amd64.
-var imageForm = regexp.MustCompile(`^linux-image-(([0-9]+\.[0-9]+)\..*)$`)
+// imageForm takes the series and the flavour out of an image package's name,
+// such as linux-image-6.1.0-56-rt-amd64 or linux-image-6.12.95+deb12-amd64.
+var imageForm = regexp.MustCompile(`^linux-image-(([0-9]+\.[0-9]+)\..*?(-rt)?-amd64)$`)
 
-// resolveKernel finds the packages of the newest kernel of a series.
+// resolveKernel finds the packages of the newest kernel of a series. Debian
+// keeps those that are newer than the release itself in its backports, which
+// are asked only for what is nowhere else.
 func resolveKernel(ctx context.Context, a *apt, series string) (source, error) {
-	metas, err := a.versions(ctx, metaPackage)
+	src, err := resolveFrom(ctx, a, series)
+	if _, other := errors.AsType[*seriesError](err); !other {
+		return src, err
+	}
+	b, berr := a.backports(ctx)
+	if berr != nil {
+		return source{}, fmt.Errorf("%w; %w", err, berr)
+	}
+	src, berr = resolveFrom(ctx, b, series)
+	if berr != nil {
+		return source{}, fmt.Errorf("%w; %w", err, berr)
+	}
+	return src, nil
+}
+
+func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
+	metas, err := a.versions(ctx, metaPackage(series))
 	if err != nil {
 		return source{}, err
 	}
 	release, version, err := pickRelease(metas, series)
 	if err != nil {
-		return source{}, a.explain(err)
+		return source{}, a.explain(fmt.Errorf("not in %s, %w", a.where, err))
 	}
 	packages := []aptPackage{{name: "linux-image-" + release, version: version}, {name: "linux-headers-" + release, version: version}}
 	extra, err := headerPackages(ctx, a, packages[1])
@@ -38,27 +66,35 @@ func resolveKernel(ctx context.Context, a *apt, series string) (source, error) {
 		release:  release,
 		version:  version,
 		packages: append(packages, extra...),
+		from:     a,
 		fill: func(ctx context.Context, dir string, archives []string) ([]string, error) {
 			return fillKernel(ctx, dir, release, archives)
 		},
 	}, nil
 }
 
+// seriesError says which series there are instead of the one that was asked for.
+type seriesError struct{ offered []string }
+
+func (e *seriesError) Error() string { return "which offer " + strings.Join(e.offered, ", ") }
+
 func pickRelease(metas []aptPackage, series string) (release, version string, err error) {
 	var offered []string
 	for _, meta := range metas {
 		for _, dep := range meta.depends {
 			m := imageForm.FindStringSubmatch(dep)
-			switch {
-			case m == nil:
-			case m[2] == series:
+			if m == nil {
+				continue
+			}
+			switch found := m[2] + m[3]; {
+			case found == series:
 				return m[1], meta.version, nil
-			case !slices.Contains(offered, m[2]):
-				offered = append(offered, m[2])
+			case !slices.Contains(offered, found):
+				offered = append(offered, found)
 			}
 		}
 	}
-	return "", "", fmt.Errorf("not in the package sources of this machine, which offer %s", strings.Join(offered, ", "))
+	return "", "", &seriesError{offered}
 }
 
 // headerPackages returns the parts that linux-headers-<release> is made of.
@@ -69,7 +105,7 @@ func headerPackages(ctx context.Context, a *apt, headers aptPackage) ([]aptPacka
 	}
 	i := slices.IndexFunc(offers, func(p aptPackage) bool { return p.version == headers.version })
 	if i < 0 {
-		return nil, fmt.Errorf("the package sources of this machine offer no %s in version %s; try again when they have caught up", headers.name, headers.version)
+		return nil, fmt.Errorf("%s offer no %s in version %s; try again when they have caught up", a.where, headers.name, headers.version)
 	}
 	var parts []aptPackage
 	for _, dep := range offers[i].depends {
@@ -119,6 +155,7 @@ func resolvePackage(ctx context.Context, a *apt, name string) (source, error) {
 		name:     name + "_" + strings.ReplaceAll(offers[0].version, ":", "%3a"),
 		version:  offers[0].version,
 		packages: []aptPackage{{name: name, version: offers[0].version}},
+		from:     a,
 		fill: func(ctx context.Context, dir string, archives []string) ([]string, error) {
 			if err := unpack(ctx, archives[0], dir, everything); err != nil {
 				return nil, err

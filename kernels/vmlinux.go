@@ -13,6 +13,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // extractVmlinux writes the kernel proper that the bzImage carries.
@@ -83,7 +85,7 @@ func decompress(ctx context.Context, w io.Writer, payload []byte) error {
 	case bytes.HasPrefix(payload, []byte("\x1f\x8b")):
 		return gunzip(w, payload)
 	case bytes.HasPrefix(payload, []byte("\x28\xb5\x2f\xfd")):
-		return errors.New("it is compressed with zstd, which is not supported")
+		return unzstd(w, payload)
 	case bytes.HasPrefix(payload, []byte("\x02\x21\x4c\x18")):
 		return errors.New("it is compressed with lz4, which is not supported")
 	}
@@ -114,4 +116,23 @@ func gunzip(w io.Writer, payload []byte) error {
 	z.Multistream(false)
 	_, err = io.Copy(w, z)
 	return err
+}
+
+// unzstd takes off the size of the result, which the kernel's build appends and
+// which would be read as another frame.
+func unzstd(w io.Writer, payload []byte) error {
+	frames, size := payload[:len(payload)-4], binary.LittleEndian.Uint32(payload[len(payload)-4:])
+	z, err := zstd.NewReader(bytes.NewReader(frames))
+	if err != nil {
+		return fmt.Errorf("zstd: %w", err)
+	}
+	defer z.Close()
+	n, err := io.Copy(w, z)
+	if err != nil {
+		return fmt.Errorf("zstd: %w", err)
+	}
+	if n != int64(size) {
+		return fmt.Errorf("zstd: %d bytes came out instead of %d", n, size)
+	}
+	return nil
 }
