@@ -39,7 +39,7 @@ func TestQEMUArguments(t *testing.T) {
 		"for races": {
 			cfg: Config{Clock: TCG, MemoryMiB: 1024},
 			cpu: []string{"-accel", "tcg,thread=single", "-cpu", "max"}, vcpus: "2", size: "1024",
-			cmdline: " no_timer_check",
+			cmdline: " no_timer_check tsc=reliable",
 		},
 		"in real time": {
 			cfg: Config{Clock: KVM, VCPUs: 4, Cmdline: []string{"loglevel=7", "mitigations=off"}},

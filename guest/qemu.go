@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -25,19 +26,23 @@ func (b board) arguments() []string {
 	}
 }
 
-// processor is the accelerator with the clock it gives the guest.
-type processor Clock
+// processor is the accelerator with the clock it gives the guest, and QEMU's
+// name of the model; empty is the one that can most.
+type processor struct {
+	clock Clock
+	model string
+}
 
 func (p processor) arguments() []string {
-	switch Clock(p) {
+	switch p.clock {
 	case ICount:
-		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max"}
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", cmp.Or(p.model, "max")}
 	case TCG:
 		// With a host thread for each vCPU, QEMU 7.2 goes on executing its old
 		// translation of code that the kernel has patched on another vCPU.
-		return []string{"-accel", "tcg,thread=single", "-cpu", "max"}
+		return []string{"-accel", "tcg,thread=single", "-cpu", cmp.Or(p.model, "max")}
 	default:
-		return []string{"-accel", "kvm", "-cpu", "host"}
+		return []string{"-accel", "kvm", "-cpu", cmp.Or(p.model, "host")}
 	}
 }
 
@@ -78,7 +83,7 @@ type ports struct{ initrd, console, results string }
 
 func qemuArguments(cfg Config, p ports) []string {
 	devices := []device{
-		processor(cfg.Clock),
+		processor{cfg.Clock, cfg.CPU},
 		board{vcpus: cfg.VCPUs, memoryMiB: cfg.MemoryMiB},
 		origin{seed: cfg.Seed},
 		serialFile{id: "console", path: p.console},
@@ -117,7 +122,9 @@ func kernelCmdline(cfg Config) string {
 		// time when there is nothing to calibrate.
 		args = append(args, "no_timer_check", "tsc=reliable", "nolapic_timer")
 	case TCG:
-		args = append(args, "no_timer_check")
+		// All processors read one counter, which the kernel would doubt of a
+		// processor that does not say that it ticks evenly.
+		args = append(args, "no_timer_check", "tsc=reliable")
 	}
 	return strings.Join(append(args, cfg.Cmdline...), " ")
 }

@@ -15,10 +15,15 @@ import (
 
 	"kprof-bench/guest"
 	"kprof-bench/kernels"
+	"kprof-bench/kmod"
 )
 
 // Series is the kernel that tests boot unless they ask for another.
-const Series = "6.1"
+const Series = kmod.DefaultSeries
+
+// AllSeries are the kernels that the modules support, but for those with
+// PREEMPT_RT.
+var AllSeries = []string{Series, kmod.NewestSeries}
 
 // Job is what the init of this package runs.
 type Job struct {
@@ -46,7 +51,13 @@ type Identity struct {
 // Kernel returns the kernel that tests boot, fetched when the cache lacks it.
 func Kernel(tb testing.TB) *kernels.Kernel {
 	tb.Helper()
-	k, err := kernels.Get(tb.Context(), Series, kernels.Options{Progress: func(s string) { tb.Log(s) }})
+	return KernelOf(tb, Series)
+}
+
+// KernelOf is [Kernel] for another series.
+func KernelOf(tb testing.TB, series string) *kernels.Kernel {
+	tb.Helper()
+	k, err := kernels.Get(tb.Context(), series, kernels.Options{Progress: func(s string) { tb.Log(s) }})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"kprof-bench/kernels"
 	"kprof-bench/kmod"
 )
 
@@ -16,11 +17,16 @@ import (
 // that the program itself uses.
 func Module(tb testing.TB, name string, source fs.FS) *kmod.Module {
 	tb.Helper()
+	return ModuleFor(tb, Kernel(tb), name, source)
+}
+
+// ModuleFor is [Module] for another kernel.
+func ModuleFor(tb testing.TB, k *kernels.Kernel, name string, source fs.FS) *kmod.Module {
+	tb.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	k := Kernel(tb)
 	m, err := kmod.Build(tb.Context(), kmod.BuildOptions{
 		Name: name, Source: source, Make: k.Make, Kernel: k.Release, Compiler: k.Compiler,
 		CacheDir: filepath.Join(cache, "kprof-bench", "modules"),
