@@ -2,32 +2,41 @@
 /*
  * KRP: average duration and number of calls of the functions in `funcs`.
  *
- * The list of functions is made once, in krp_init(), before anything can read
- * it, and freed in krp_exit(), after the last reader has gone; so there is no
- * lock. The counters are per CPU: see struct krp_counts.
+ * The set of functions can be changed while the module is loaded. New functions
+ * are probed before anything else is touched, so that a change that fails has
+ * changed nothing; those that stay are never without their probe.
+ *
+ * Locking: krp_mutex guards the set, its functions and the backends' state. The
+ * counters are per CPU and need no lock: see struct krp_counts.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
-#include <linux/math64.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
 #include <linux/string.h>
 
 #include "compat.h"
 #include "krp.h"
+#include "krp_args.h"
+#include "krp_clock.h"
+#include "krp_set.h"
 #include "profiler.h"
+#include "resolve.h"
 
 /* In the order of preference. */
 static const struct krp_backend *const backends[] = {
+	&krp_direct,
 	&krp_kretprobe,
 };
 
-static struct krp_func *krp_funcs;
-static int krp_nr;
-static char *krp_names;		/* the parameter, cut into names */
+static DEFINE_MUTEX(krp_mutex);
+static struct krp_set funcs;
+static const struct krp_backend *forced;	/* the only one, or NULL */
 
 /*
  * All functions together may have this many calls in progress (8 MiB of
@@ -39,189 +48,281 @@ static char *krp_names;		/* the parameter, cut into names */
 #define MAX_ACTIVE	(16U << 10)
 #define LIMIT_ACTIVE	(1U << 20)
 
-static int pick_maxactive(unsigned int wanted, int nr, unsigned int *maxactive)
+static unsigned int wanted_active;
+
+static unsigned int pick_maxactive(int nr)
+{
+	return wanted_active ?: clamp(TOTAL_ACTIVE / nr, MIN_ACTIVE, MAX_ACTIVE);
+}
+
+static int check_maxactive(unsigned int wanted)
 {
 	if (wanted > LIMIT_ACTIVE) {
 		pr_err("maxactive: %u is more than %u\n", wanted, LIMIT_ACTIVE);
 		return -EINVAL;
 	}
-	*maxactive = wanted ?: clamp(TOTAL_ACTIVE / nr, MIN_ACTIVE, MAX_ACTIVE);
+	wanted_active = wanted;
 	return 0;
 }
 
-/* Cuts the parameter into names. Returns how many, or a negative error. */
-static int parse_names(const char *funcs)
+static int find_backend(const char *name)
 {
-	char *rest, *name;
-	int i, n = 1;
-	const char *c;
+	int i;
 
-	for (c = funcs; *c; c++)
-		n += *c == ',';
-
-	krp_names = kstrdup(funcs, GFP_KERNEL);
-	krp_funcs = kvcalloc(n, sizeof(*krp_funcs), GFP_KERNEL);
-	if (!krp_names || !krp_funcs)
-		return -ENOMEM;
-
-	rest = krp_names;
-	for (i = 0; (name = strsep(&rest, ",")); i++) {
-		if (!*name) {
-			pr_err("funcs: name %d of %d is empty\n", i + 1, n);
-			return -EINVAL;
-		}
-		if (strlen(name) + strlen(KPROF_SYSCALL_PREFIX) >= KSYM_NAME_LEN) {
-			pr_err("funcs: name %d of %d is too long\n", i + 1, n);
-			return -EINVAL;
-		}
-		krp_funcs[i].name = name;
-	}
-	return n;
+	forced = NULL;
+	if (!name || !*name)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(backends); i++)
+		if (!strcmp(name, backends[i]->name))
+			forced = backends[i];
+	if (forced)
+		return 0;
+	pr_err("backend: '%*pE' is not direct or kretprobe\n",
+	       (int)strlen(name), name);
+	return -EINVAL;
 }
 
-static int check_doubles(int nr)
+static void report_unknown(const struct kprof_lookup *l)
 {
-	int i, j;
+	if (l->error == -ENOENT)
+		pr_err("funcs: there is no symbol '%*pE' in this kernel\n",
+		       (int)strlen(l->name), l->name);
+	else
+		pr_err("funcs: '%s' cannot be probed (error %d)\n", l->name,
+		       l->error);
+}
 
-	for (i = 0; i < nr; i++) {
-		for (j = 0; j < i; j++) {
-			if (strcmp(krp_funcs[i].name, krp_funcs[j].name))
-				continue;
-			pr_err("funcs: '%s' is given twice\n", krp_funcs[i].name);
-			return -EINVAL;
+/* Makes the functions of a set from what was found of their names. */
+static int make_funcs(struct krp_set *set, struct kprof_lookup *lookups, int n,
+		      const char *args)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		struct kprof_lookup *l = &lookups[i];
+		struct krp_func *f;
+
+		if (l->error) {
+			report_unknown(l);
+			return l->error == -ENOENT || l->error == -ENOMEM ?
+			       l->error : -EOPNOTSUPP;
 		}
+		f = krp_func_new(l->name, &l->symbol, l->addr);
+		if (!f)
+			return -ENOMEM;
+		f->args = krp_args_of(args, f->name, f->symbol);
+		f->syscall = krp_is_syscall(f->symbol);
+		f->maxactive = pick_maxactive(n);
+		set->funcs[set->n++] = f;
 	}
 	return 0;
 }
 
-static int attach_as(struct krp_func *f, const char *prefix)
+static int resolve_set(struct krp_set *set, const struct krp_names *names,
+		       const char *args)
 {
-	int i, ret = -ENOENT;
+	struct kprof_lookup *lookups;
+	int i, ret;
 
-	f->symbol = kasprintf(GFP_KERNEL, "%s%s", prefix, f->name);
-	if (!f->symbol)
+	lookups = kvcalloc(names->n, sizeof(*lookups), GFP_KERNEL);
+	if (!lookups)
 		return -ENOMEM;
-
-	for (i = 0; i < ARRAY_SIZE(backends); i++) {
-		ret = backends[i]->attach(f);
-		if (!ret) {
-			f->backend = backends[i];
-			return 0;
-		}
-	}
-	kfree(f->symbol);
-	f->symbol = NULL;
+	for (i = 0; i < names->n; i++)
+		lookups[i].name = names->names[i];
+	ret = kprof_resolve(lookups, names->n);
+	if (!ret)
+		ret = make_funcs(set, lookups, names->n, args);
+	for (i = 0; i < names->n; i++)
+		kfree(lookups[i].symbol);
+	kvfree(lookups);
 	return ret;
 }
 
-static int attach(struct krp_func *f)
+/* Makes a set of functions that are not probed. It is to be freed in any case. */
+static int make_set(struct krp_set *set, const char *list, const char *args)
 {
+	struct krp_names names = {};
 	int ret;
 
-	f->counts = alloc_percpu(struct krp_counts);
-	if (!f->counts)
-		return -ENOMEM;
+	set->n = 0;
+	set->funcs = NULL;
+	if (!list)
+		return 0;
+	ret = krp_names_parse(&names, list);
+	if (!ret)
+		ret = krp_set_alloc(set, names.n);
+	if (!ret)
+		ret = resolve_set(set, &names, args);
+	if (!ret)
+		ret = krp_set_check(set);
+	krp_names_free(&names);
+	return ret;
+}
 
-	ret = attach_as(f, "");
-	/* sys_getpid is what people type; the kernel has __x64_sys_getpid. */
-	if (ret == -ENOENT && !strncmp(f->name, "sys_", 4))
-		ret = attach_as(f, KPROF_SYSCALL_PREFIX);
-	if (!ret || ret == -ENOMEM)
-		return ret;
+/* Those of the functions that a backend may try. */
+static int candidates(const struct krp_backend *b, struct krp_func **from,
+		      int n, struct krp_func **to)
+{
+	const char *unable = b->prepare ? b->prepare() : NULL;
+	int i, nr = 0;
 
-	if (ret == -ENOENT) {
-		pr_err("funcs: there is no symbol '%*pE' in this kernel\n",
-		       (int)strlen(f->name), f->name);
-		return -ENOENT;
+	for (i = 0; i < n; i++) {
+		const char *why = unable;
+
+		if (from[i]->backend)
+			continue;
+		if (!why && b->refuses)
+			why = b->refuses(from[i]);
+		if (why)
+			from[i]->why = why;
+		else
+			to[nr++] = from[i];
 	}
-	pr_err("funcs: '%s' cannot be probed (error %d)\n", f->name, ret);
+	return nr;
+}
+
+static int try_backend(const struct krp_backend *b, struct krp_func **these,
+		       int n)
+{
+	struct krp_func **some;
+	int nr, ret = 0;
+
+	some = kvmalloc_array(n, sizeof(*some), GFP_KERNEL);
+	if (!some)
+		return -ENOMEM;
+	nr = candidates(b, these, n, some);
+	if (nr)
+		ret = b->attach(some, nr);
+	kvfree(some);
+	return ret;
+}
+
+static int report_unprobed(const struct krp_func *f)
+{
+	if (f->why)
+		pr_err("funcs: '%s' cannot be probed by %s: %s\n", f->name,
+		       forced ? forced->name : "anything", f->why);
+	else
+		pr_err("funcs: '%s' cannot be probed (error %d)\n", f->name,
+		       f->error);
 	return -EOPNOTSUPP;
 }
 
-static int check_same(int i)
+/* Probes all, or fails with some of them probed. */
+static int attach_all(struct krp_func **these, int n)
 {
-	int j;
+	int i, ret = 0;
 
-	for (j = 0; j < i; j++) {
-		if (krp_funcs[i].addr != krp_funcs[j].addr)
-			continue;
-		pr_err("funcs: '%s' and '%s' are one function\n",
-		       krp_funcs[j].name, krp_funcs[i].name);
-		return -EINVAL;
-	}
+	for (i = 0; i < n; i++)
+		if (forced == &krp_kretprobe)
+			these[i]->why = "backend asks for it";
+	for (i = 0; i < ARRAY_SIZE(backends) && n && !ret; i++)
+		if (!forced || forced == backends[i])
+			ret = try_backend(backends[i], these, n);
+	if (ret)
+		return ret;
+	for (i = 0; i < n; i++)
+		if (!these[i]->backend)
+			return report_unprobed(these[i]);
 	return 0;
 }
 
-static void detach_all(void)
+static int compare_backends(const void *a, const void *b)
 {
-	struct krp_func **mine;
-	int b, i, n;
+	const struct krp_func *f = *(struct krp_func *const *)a;
+	const struct krp_func *g = *(struct krp_func *const *)b;
 
-	mine = kvmalloc_array(max(krp_nr, 1), sizeof(*mine), GFP_KERNEL);
-	for (b = 0; b < ARRAY_SIZE(backends); b++) {
-		for (n = 0, i = 0; i < krp_nr; i++) {
-			struct krp_func *f = &krp_funcs[i];
+	return f->backend < g->backend ? -1 : f->backend > g->backend;
+}
 
-			if (f->backend != backends[b])
-				continue;
-			if (mine)
-				mine[n++] = f;
-			else
-				f->backend->detach(&f, 1);
-		}
-		if (n)
-			backends[b]->detach(mine, n);
+/* Stops probing the functions, which may be in any order afterwards. */
+static void detach_all(struct krp_func **these, int n)
+{
+	int i, end;
+
+	sort(these, n, sizeof(*these), compare_backends, NULL);
+	for (i = 0; i < n; i = end) {
+		for (end = i; end < n; end++)
+			if (these[end]->backend != these[i]->backend)
+				break;
+		if (these[i]->backend)
+			these[i]->backend->detach(these + i, end - i);
 	}
-	kvfree(mine);
+}
+
+/* Replaces the set. The caller holds krp_mutex. */
+static int change(const char *list, const char *args)
+{
+	struct krp_set set, added, removed;
+	int ret;
+
+	ret = make_set(&set, list, args);
+	if (!ret)
+		ret = krp_set_diff(&funcs, &set, &added, &removed);
+	if (ret) {
+		krp_set_free(&set);
+		return ret;
+	}
+	ret = attach_all(added.funcs, added.n);
+	if (ret) {
+		detach_all(added.funcs, added.n);
+		krp_set_free(&set);
+	} else {
+		krp_set_keep(&funcs, &set);
+		detach_all(removed.funcs, removed.n);
+		krp_set_free(&funcs);
+		funcs = set;
+	}
+	kvfree(added.funcs);
+	kvfree(removed.funcs);
+	return ret;
 }
 
 /**
  * krp_init() - Start to profile functions.
- * @funcs: kernel symbols separated by commas, or NULL for none. A name that
- *	starts with sys_ also finds the symbol with the prefix that this
- *	architecture gives its system calls.
- * @maxactive: calls of one function that can be in progress at once, 0 to
- *	have it chosen
+ * @o: the parameters
  *
- * Either all functions are profiled or none. What is wrong with a bad list is
+ * Either all functions are profiled or none. What is wrong with a parameter is
  * logged in one line.
  *
  * Context: Sleeps.
- * Return: 0, -EINVAL for an empty or doubled name or a bad @maxactive,
- * -ENOENT for a symbol that does not exist, -EOPNOTSUPP for one that cannot
- * be probed, -ENOMEM.
+ * Return: 0, -EINVAL for an empty or doubled name or another bad parameter,
+ * -ENOENT for a symbol that does not exist, -EOPNOTSUPP for one that cannot be
+ * probed or a clock that cannot be used, -ENOMEM.
  */
-int krp_init(const char *funcs, unsigned int maxactive)
+int krp_init(const struct krp_options *o)
 {
-	int i, nr, ret;
+	int ret;
 
-	if (!funcs)
-		return 0;
+	ret = check_maxactive(o->maxactive);
+	if (!ret)
+		ret = find_backend(o->backend);
+	if (!ret)
+		ret = krp_args_check(o->args);
+	if (!ret)
+		ret = krp_clock_init(o->clock);
+	return ret ?: krp_change(o->funcs, o->args);
+}
 
-	nr = parse_names(funcs);
-	ret = nr;
-	if (nr < 0)
-		goto err;
-	ret = check_doubles(nr);
-	if (ret)
-		goto err;
-	ret = pick_maxactive(maxactive, nr, &maxactive);
-	if (ret)
-		goto err;
+/**
+ * krp_change() - Profile other functions from now on.
+ * @list: kernel symbols separated by commas, or NULL for none. A name that
+ *	starts with sys_ also finds the symbol with the prefix that this
+ *	architecture gives its system calls.
+ * @args: what is known of arguments, a text that krp_args_check() takes
+ *
+ * A function that was profiled before and still is keeps its counts.
+ *
+ * Context: Sleeps.
+ * Return: As krp_init(); after an error everything is as it was.
+ */
+int krp_change(const char *list, const char *args)
+{
+	int ret;
 
-	for (i = 0; i < nr; i++) {
-		krp_nr = i + 1;
-		krp_funcs[i].maxactive = maxactive;
-		ret = attach(&krp_funcs[i]);
-		if (!ret)
-			ret = check_same(i);
-		if (ret)
-			goto err;
-	}
-	return 0;
-
-err:
-	krp_exit();
+	mutex_lock(&krp_mutex);
+	ret = change(list, args);
+	mutex_unlock(&krp_mutex);
 	return ret;
 }
 
@@ -230,121 +331,56 @@ err:
  *
  * Calls in progress return unharmed. Does nothing if nothing is profiled.
  *
- * Context: Sleeps. No reader of the texts below may be left.
+ * Context: Sleeps. No reader of the functions may be left.
  */
 void krp_exit(void)
 {
+	detach_all(funcs.funcs, funcs.n);
+	krp_set_free(&funcs);
+}
+
+/**
+ * krp_reset() - Count all functions anew.
+ *
+ * Context: Sleeps.
+ */
+void krp_reset(void)
+{
 	int i;
 
-	detach_all();
-	for (i = 0; i < krp_nr; i++) {
-		free_percpu(krp_funcs[i].counts);
-		kfree(krp_funcs[i].symbol);
-	}
-	krp_nr = 0;
-	kvfree(krp_funcs);
-	krp_funcs = NULL;
-	kfree(krp_names);
-	krp_names = NULL;
-}
-
-static struct krp_counts sum_counts(const struct krp_func *f)
-{
-	struct krp_counts sum = {};
-	int cpu;
-
-	for_each_possible_cpu(cpu) {
-		const struct krp_counts *c = per_cpu_ptr(f->counts, cpu);
-
-		sum.entered += READ_ONCE(c->entered);
-		sum.returned += READ_ONCE(c->returned);
-		sum.total += READ_ONCE(c->total);
-	}
-	return sum;
-}
-
-static int stats_line(char *buf, size_t size, const struct krp_func *f)
-{
-	struct krp_counts c = sum_counts(f);
-	u64 average = 0;
-
-	if (c.returned)
-		average = div64_u64(c.total + c.returned / 2, c.returned);
-	/* A call that could not be timed is a call all the same. */
-	return snprintf(buf, size, "%s:%llu:%llu\n", f->name, average,
-			c.entered + f->backend->missed(f));
-}
-
-static int missed_line(char *buf, size_t size, const struct krp_func *f)
-{
-	return snprintf(buf, size, "%s:%llu\n", f->name, f->backend->missed(f));
-}
-
-static int backends_line(char *buf, size_t size, const struct krp_func *f)
-{
-	return snprintf(buf, size, "%s:%s:%s\n", f->name, f->backend->name,
-			f->symbol);
-}
-
-/* The longest line: two symbols or two numbers, and what is between them. */
-#define LINE_MAX_LEN	(2 * KSYM_NAME_LEN + 64)
-
-static char *text_of(int (*line)(char *, size_t, const struct krp_func *),
-		     size_t *len)
-{
-	size_t size = (size_t)krp_nr * LINE_MAX_LEN + 1;
-	char *text = kvmalloc(size, GFP_KERNEL);
-	int i;
-
-	*len = 0;
-	if (!text)
-		return NULL;
-	for (i = 0; i < krp_nr; i++)
-		*len += line(text + *len, size - *len, &krp_funcs[i]);
-	return text;
+	mutex_lock(&krp_mutex);
+	for (i = 0; i < funcs.n; i++)
+		krp_counts_reset(funcs.funcs[i]);
+	mutex_unlock(&krp_mutex);
 }
 
 /**
- * krp_stats_text() - Make the contents of `stats`.
- * @len: set to the length of the text
+ * krp_lock() - Keep the set of functions as it is.
  *
- * One line for each function, `name:average ns:invocations`. The average is
- * over the calls that have returned, rounded to the nearest nanosecond; the
- * invocations are all calls that have begun.
- *
- * Context: Sleeps.
- * Return: The text, for kvfree(), or NULL when there is no memory.
+ * Context: Sleeps. krp_unlock() ends it.
+ * Return: The set.
  */
-char *krp_stats_text(size_t *len)
+const struct krp_set *krp_lock(void)
 {
-	return text_of(stats_line, len);
+	mutex_lock(&krp_mutex);
+	return &funcs;
 }
 
 /**
- * krp_missed_text() - Make the contents of `missed`.
- * @len: set to the length of the text
- *
- * One line for each function, `name:calls`: calls that are in the invocations
- * of `stats` but not in its average, because they could not be timed.
- *
- * Context: Sleeps.
- * Return: The text, for kvfree(), or NULL when there is no memory.
+ * krp_unlock() - Let the set of functions change again.
  */
-char *krp_missed_text(size_t *len)
+void krp_unlock(void)
 {
-	return text_of(missed_line, len);
+	mutex_unlock(&krp_mutex);
 }
 
 /**
- * krp_backends_text() - Make the contents of `backends`.
- * @len: set to the length of the text
+ * krp_backend() - Name the backends one after the other.
+ * @i: from 0 on
  *
- * One line for each function, `name:backend:symbol in kallsyms`.
- *
- * Context: Sleeps.
- * Return: The text, for kvfree(), or NULL when there is no memory.
+ * Return: A backend, or NULL when there are no more.
  */
-char *krp_backends_text(size_t *len)
+const struct krp_backend *krp_backend(int i)
 {
-	return text_of(backends_line, len);
+	return i < ARRAY_SIZE(backends) ? backends[i] : NULL;
 }

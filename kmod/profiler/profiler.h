@@ -13,12 +13,36 @@ struct scan_report;
 int kprof_sysfs_init(void);
 void kprof_sysfs_exit(void);
 
+/**
+ * struct krp_options - the parameters that are KRP's
+ * @funcs: functions to profile, or NULL
+ * @args: how many words their arguments take, or NULL
+ * @backend: the only one to use, or NULL
+ * @clock: the one to use, or NULL
+ * @maxactive: calls of one function that can be in progress at once, 0 to have
+ *	it chosen
+ */
+struct krp_options {
+	const char *funcs;
+	const char *args;
+	const char *backend;
+	const char *clock;
+	unsigned int maxactive;
+};
+
 /* krp.c: the kernel routine profiler */
-int krp_init(const char *funcs, unsigned int maxactive);
+int krp_init(const struct krp_options *o);
+int krp_change(const char *list, const char *args);
+void krp_reset(void);
 void krp_exit(void);
+
+/* krp_text.c: what it shows */
 char *krp_stats_text(size_t *len);
 char *krp_missed_text(size_t *len);
 char *krp_backends_text(size_t *len);
+char *krp_latency_text(size_t *len);
+char *krp_histogram_text(size_t *len);
+ssize_t krp_calibration_show(char *buf);
 
 /* kmp.c: the kernel memory profiler */
 int kmp_init(void);

@@ -5,7 +5,11 @@
 
 #include <linux/types.h>
 
+struct module;
+
 unsigned long kprof_symbol_address(const char *name);
-unsigned long kprof_symbol_size(unsigned long addr);
+unsigned long kprof_symbol_rest(unsigned long addr);
+unsigned long kprof_function_entry(void (*fn)(void));
+struct module *kprof_module_get(unsigned long addr);
 
 #endif /* KPROF_SYMBOLS_H */

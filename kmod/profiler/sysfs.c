@@ -8,6 +8,7 @@
 #include <linux/sysfs.h>
 
 #include "compat.h"
+#include "krp.h"
 #include "profiler.h"
 #include "snap.h"
 
@@ -56,6 +57,8 @@ static BIN_ATTR_RO(_name, 0)
 KRP_FILE(stats);
 KRP_FILE(missed);
 KRP_FILE(backends);
+KRP_FILE(latency);
+KRP_FILE(histogram);
 
 static ssize_t memleaks_file_read(struct file *file, struct kobject *kobj,
 				  struct bin_attribute *attr, char *buf,
@@ -95,7 +98,28 @@ static ssize_t kmp_status_file_show(struct device *dev,
 static struct device_attribute dev_attr_kmp_status =
 	__ATTR(kmp_status, 0444, kmp_status_file_show, NULL);
 
+static ssize_t calibration_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	return krp_calibration_show(buf);
+}
+static DEVICE_ATTR_RO(calibration);
+
+static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("reset: write 1 to count anew\n");
+		return -EINVAL;
+	}
+	krp_reset();
+	return count;
+}
+static DEVICE_ATTR_WO(reset);
+
 static struct attribute *attrs[] = {
+	&dev_attr_calibration.attr,
+	&dev_attr_reset.attr,
 	&dev_attr_scan_start_addr.attr,
 	&dev_attr_scan_end_addr.attr,
 	&dev_attr_kmp_status.attr,
@@ -115,7 +139,24 @@ static const struct attribute_group group = {
 	.bin_attrs = bin_attrs,
 };
 
-static const struct attribute_group *groups[] = { &group, NULL };
+static struct bin_attribute *hist_attrs[] = {
+	&bin_attr_latency,
+	&bin_attr_histogram,
+	NULL
+};
+
+static umode_t hist_is_visible(struct kobject *kobj, struct bin_attribute *attr,
+			       int n)
+{
+	return krp_hist ? attr->attr.mode : 0;
+}
+
+static const struct attribute_group hist_group = {
+	.bin_attrs = hist_attrs,
+	.is_bin_visible = hist_is_visible,
+};
+
+static const struct attribute_group *groups[] = { &group, &hist_group, NULL };
 
 static struct class *class;
 static struct device *device;
@@ -128,7 +169,7 @@ static struct device *device;
  */
 int kprof_sysfs_init(void)
 {
-	class = kprof_class_create("qeexo");
+	class = class_create("qeexo");
 	if (IS_ERR(class)) {
 		pr_err("cannot make /sys/class/qeexo (error %ld)\n",
 		       PTR_ERR(class));
