@@ -9,7 +9,7 @@
  * Locking: a raw spinlock for each bucket guards its chain and the blocks on
  * it. It is taken with interrupts off, because blocks are released in
  * interrupts too, and held for the length of one chain. No other lock is taken
- * inside. Memory for a record is allocated before and freed after.
+ * inside. A record is taken from the stock before and given back after.
  *
  * Each scan begins a generation. A record says which one it was made in, so
  * that a block can be told from a later one at the same address.
@@ -17,19 +17,16 @@
 #include <linux/atomic.h>
 #include <linux/hash.h>
 #include <linux/kprobes.h>
-#include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
 #include "blocks.h"
+#include "stock.h"
 
 #define BUCKET_BITS	15
 #define NR_BUCKETS	(1U << BUCKET_BITS)
-
-/* Records set aside for when the allocator has none without waiting. */
-#define RESERVE		4096
 
 struct block {
 	struct block *next;
@@ -44,8 +41,6 @@ struct bucket {
 };
 
 static struct bucket *buckets;
-static struct kmem_cache *cache;
-static mempool_t *pool;
 static struct blocks_counts __percpu *counts;	/* without @live */
 static atomic64_t current_generation = ATOMIC64_INIT(0);
 
@@ -116,14 +111,14 @@ void blocks_add(unsigned long addr, unsigned long ip)
 	struct block *old, *fresh;
 
 	this_cpu_inc(counts->added);
-	fresh = mempool_alloc(pool, GFP_NOWAIT | __GFP_NOWARN);
+	fresh = stock_take();
 	if (!fresh) {
 		this_cpu_inc(counts->lost);
 		/* An older block at this address must not stand in for it. */
 		old = unlink_block(addr >> PAGE_SHIFT);
 		if (old) {
 			this_cpu_inc(counts->replaced);
-			mempool_free(old, pool);
+			stock_put(old);
 		}
 		return;
 	}
@@ -132,7 +127,7 @@ void blocks_add(unsigned long addr, unsigned long ip)
 	fresh->generation = atomic64_read(&current_generation);
 	if (!link_block(fresh)) {
 		this_cpu_inc(counts->replaced);
-		mempool_free(fresh, pool);
+		stock_put(fresh);
 	}
 }
 NOKPROBE_SYMBOL(blocks_add);
@@ -149,7 +144,7 @@ void blocks_remove(unsigned long addr)
 
 	if (old) {
 		this_cpu_inc(counts->removed);
-		mempool_free(old, pool);
+		stock_put(old);
 	} else {
 		this_cpu_inc(counts->unknown);
 	}
@@ -298,14 +293,12 @@ struct blocks_counts blocks_counts(void)
  */
 int blocks_init(void)
 {
-	int i;
+	int i, ret;
 
 	counts = alloc_percpu(struct blocks_counts);
 	buckets = kvcalloc(NR_BUCKETS, sizeof(*buckets), GFP_KERNEL);
-	cache = kmem_cache_create("kprof_block", sizeof(struct block), 0, 0, NULL);
-	if (cache)
-		pool = mempool_create_slab_pool(RESERVE, cache);
-	if (!counts || !buckets || !pool) {
+	ret = stock_init("kprof_block", sizeof(struct block));
+	if (!counts || !buckets || ret) {
 		blocks_exit();
 		return -ENOMEM;
 	}
@@ -329,14 +322,11 @@ void blocks_exit(void)
 		while (block) {
 			struct block *next = block->next;
 
-			mempool_free(block, pool);
+			stock_put(block);
 			block = next;
 		}
 	}
-	mempool_destroy(pool);
-	pool = NULL;
-	kmem_cache_destroy(cache);
-	cache = NULL;
+	stock_exit();
 	kvfree(buckets);
 	buckets = NULL;
 	free_percpu(counts);

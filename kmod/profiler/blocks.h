@@ -21,11 +21,11 @@ struct live_block {
  * @live: blocks in it
  * @added: allocations seen
  * @removed: releases of blocks in it
- * @unknown: releases of blocks that were not in it: older than the module, or
- *	from other allocators
+ * @unknown: releases of blocks that were not in it: older than the module, from
+ *	other allocators, or put off in an interrupt and come to vfree() again
  * @replaced: allocations at the address of a block in it, whose release was
  *	therefore missed
- * @lost: allocations that are not in it because there was no memory
+ * @lost: allocations that are not in it because the stock of records was empty
  */
 struct blocks_counts {
 	u64 live;

@@ -11,12 +11,20 @@
 #include <linux/ftrace.h>
 #include <linux/kernfs.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/version.h>
+#ifdef CONFIG_X86
+#include <asm/cpufeature.h>
+#endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0) || \
-	LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
-#error "profiler.ko supports Linux 6.1"
+/* Those between are not known to work: nobody has tried them. */
+#define KPROF_IS_SERIES(major, minor) \
+	(LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(major, minor, 0) >> 8)
+
+#if !KPROF_IS_SERIES(6, 1) && !KPROF_IS_SERIES(6, 12)
+#error "profiler.ko supports Linux 6.1 and 6.12"
 #endif
 
 #if defined(CONFIG_X86_64)
@@ -27,21 +35,98 @@
 #error "profiler.ko supports x86-64 and arm64"
 #endif
 
+#if KPROF_IS_SERIES(6, 1)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+
 /* The internals of vmalloc() that KMP hooks, by the names of this kernel. */
+#if KPROF_IS_SERIES(6, 1)
 #define KPROF_SYM_VMALLOC		"vmalloc"
 #define KPROF_SYM_VMALLOC_NODE		"__vmalloc_node"
 #define KPROF_SYM_VMALLOC_RANGE		"__vmalloc_node_range"
+#else
+#define KPROF_SYM_VMALLOC		"vmalloc_noprof"
+#define KPROF_SYM_VMALLOC_NODE		"__vmalloc_node_noprof"
+#define KPROF_SYM_VMALLOC_RANGE		"__vmalloc_node_range_noprof"
+#endif
 
+#if KPROF_IS_SERIES(6, 1)
 static inline struct class *kprof_class_create(const char *name)
 {
 	return class_create(THIS_MODULE, name);
 }
 
-/* The first argument of the function that an ftrace callback was called for. */
-static inline unsigned long kprof_ftrace_arg0(struct ftrace_regs *fregs)
+#undef class_create
+#define class_create(name)	kprof_class_create(name)
+
+#define ftrace_regs_get_argument(fregs, n) \
+	regs_get_kernel_argument(&(fregs)->regs, n)
+
+/* Of a function there, and not of those in the filter of ops. */
+#define register_ftrace_direct(ops, addr) \
+	register_ftrace_direct_multi(ops, addr)
+
+static inline int kprof_unregister_direct(struct ftrace_ops *ops,
+					  unsigned long addr, bool free_filters)
 {
-	return regs_get_kernel_argument(&fregs->regs, 0);
+	int ret = unregister_ftrace_direct_multi(ops, addr);
+
+	if (free_filters)
+		ftrace_free_filter(ops);
+	return ret;
 }
+
+#define unregister_ftrace_direct(ops, addr, free_filters) \
+	kprof_unregister_direct(ops, addr, free_filters)
+#endif
+
+#if KPROF_IS_SERIES(6, 1) && defined(CONFIG_X86)
+/*
+ * When there is no entry, level is that at which it is missing, rather than
+ * the one above; PG_LEVEL_NONE stood for the two highest.
+ */
+static inline pte_t *kprof_lookup_address(unsigned long addr,
+					  unsigned int *level)
+{
+	pte_t *pte = lookup_address(addr, level);
+
+	if (!pte)
+		*level = *level == PG_LEVEL_NONE ? PG_LEVEL_512G : *level - 1;
+	return pte;
+}
+
+#define lookup_address(addr, level)	kprof_lookup_address(addr, level)
+#endif
+
+/*
+ * Whether a function that only its name led to may be called. A kernel that
+ * is built for indirect branch tracking takes the mark off functions that it
+ * never calls indirectly itself, and a kprobe's address lies behind the mark
+ * anyhow. A processor that does the tracking traps such a call.
+ */
+static inline bool kprof_can_call_found(void)
+{
+#ifdef CONFIG_X86_KERNEL_IBT
+	return !cpu_feature_enabled(X86_FEATURE_IBT);
+#else
+	return true;
+#endif
+}
+
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+/* Words of a task's ret_stack that are in use. */
+static inline int kprof_graph_words(const struct task_struct *t)
+{
+#if KPROF_IS_SERIES(6, 1)
+	return (t->curr_ret_stack + 1) *
+	       (sizeof(struct ftrace_ret_stack) / sizeof(long));
+#else
+	return t->curr_ret_stack;
+#endif
+}
+#endif
 
 static inline struct kretprobe *kprof_ri_kretprobe(struct kretprobe_instance *ri)
 {
@@ -60,5 +145,45 @@ static inline void **kprof_open_priv(struct file *file)
 
 	return &of->priv;
 }
+
+/* Where a kprobe reports an unexported function to be; see symbols.h. */
+unsigned long kprof_symbol_address(const char *name);
+
+/*
+ * Calls fn for each symbol of the kernel without modules, in the order of
+ * addresses. Does nothing on a kernel that finds a symbol by its name in little
+ * time anyway; those may forbid to call a function by its address, too.
+ */
+#if KPROF_IS_SERIES(6, 1)
+struct kprof_each {
+	int (*fn)(void *data, const char *name, unsigned long addr);
+	void *data;
+};
+
+static inline int kprof_each_one(void *data, const char *name,
+				 struct module *mod, unsigned long addr)
+{
+	struct kprof_each *each = data;
+
+	return mod ? 0 : each->fn(each->data, name, addr);
+}
+
+static inline void kprof_each_symbol(int (*fn)(void *data, const char *name,
+					       unsigned long addr), void *data)
+{
+	struct kprof_each each = { .fn = fn, .data = data };
+	int (*walk)(int (*fn)(void *data, const char *name, struct module *mod,
+			      unsigned long addr), void *data);
+
+	walk = (void *)kprof_symbol_address("kallsyms_on_each_symbol");
+	if (walk)
+		walk(kprof_each_one, &each);
+}
+#else
+static inline void kprof_each_symbol(int (*fn)(void *data, const char *name,
+					       unsigned long addr), void *data)
+{
+}
+#endif
 
 #endif /* KPROF_COMPAT_H */

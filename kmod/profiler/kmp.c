@@ -75,7 +75,7 @@ NOKPROBE_SYMBOL(on_allocated);
 static void notrace on_vfree(unsigned long ip, unsigned long parent_ip,
 			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	unsigned long addr = kprof_ftrace_arg0(fregs);
+	unsigned long addr = ftrace_regs_get_argument(fregs, 0);
 
 	if (addr)
 		blocks_remove(addr);
@@ -158,7 +158,7 @@ static noinline bool selftest(void)
 static int find_nested(void)
 {
 	nested_start = kprof_symbol_address(KPROF_SYM_VMALLOC_RANGE);
-	nested_size = nested_start ? kprof_symbol_size(nested_start) : 0;
+	nested_size = nested_start ? kprof_symbol_rest(nested_start) : 0;
 	return nested_size ? 0 : -ENOENT;
 }
 

@@ -20,9 +20,9 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
-#include <asm/unaligned.h>
 
 #include "blocks.h"
+#include "compat.h"
 #include "profiler.h"
 #include "scan.h"
 #include "snap.h"

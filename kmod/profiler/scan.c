@@ -27,6 +27,7 @@
 #include <asm/pgtable.h>
 
 #include "blocks.h"
+#include "compat.h"
 #include "scan.h"
 #include "vmap.h"
 
@@ -233,13 +234,11 @@ static bool read_page(struct scan *s, const u64 *p, const u64 *end,
 }
 
 /*
- * What a page-table entry at some level maps, and the number of its first page
- * frame. lookup_address() gives no entry where a table of that level has none.
+ * What a page-table entry at some level maps or leaves unmapped, and the number
+ * of its first page frame.
  */
-static unsigned long leaf_size(const pte_t *pte, unsigned int level)
+static unsigned long leaf_size(unsigned int level)
 {
-	if (!pte)
-		level = level == PG_LEVEL_NONE ? PG_LEVEL_512G : level - 1;
 	switch (level) {
 	case PG_LEVEL_4K:
 		return PAGE_SIZE;
@@ -320,7 +319,7 @@ static int read_range(struct scan *s, unsigned long from, unsigned long last)
 	while (!ret) {
 		unsigned int level;
 		pte_t *pte = lookup_address(from, &level);
-		unsigned long size = leaf_size(pte, level);
+		unsigned long size = leaf_size(level);
 		unsigned long leaf_last = min(last, from | (size - 1));
 
 		if (pte && pte_flags(*pte) & _PAGE_PRESENT) {

@@ -30,10 +30,11 @@ static typeof(find_vmap_area) *lookup_area;
  */
 void vmap_init(void)
 {
-	lookup_area = (void *)kprof_symbol_address("find_vmap_area");
+	if (kprof_can_call_found())
+		lookup_area = (void *)kprof_symbol_address("find_vmap_area");
 	if (!lookup_area)
 		pr_warn(KBUILD_MODNAME
-			": find_vmap_area is not there: leaks may read 'not freed yet' when the range contains slab memory\n");
+			": find_vmap_area cannot be called: leaks may read 'not freed yet' when the range contains slab memory\n");
 }
 
 /**
