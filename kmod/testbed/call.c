@@ -130,17 +130,34 @@ static noinline __noclone void tb_call_loop(tb_syscall_fn fn,
 	returns->errors += errors;
 }
 
+/*
+ * The address of a probe is behind the mark for indirect branches, if the
+ * function has one. What is compared with it must be called there too.
+ */
+static tb_syscall_fn tb_behind_mark(tb_syscall_fn fn)
+{
+	static const u8 mark[] = { 0xf3, 0x0f, 0x1e, 0xfa };	/* endbr64 */
+	unsigned long addr = (unsigned long)fn;
+
+	/* Else the sum becomes a relocation, which objtool takes for a mistake. */
+	OPTIMIZER_HIDE_VAR(addr);
+	if (!memcmp((void *)addr, mark, sizeof(mark)))
+		addr += sizeof(mark);
+	return (tb_syscall_fn)addr;
+}
+
 static int tb_call_run(struct tb_session *s, const struct pt_regs *regs,
 		       u64 calls)
 {
 	struct tb_span sum = {}, loop = {};
 	struct tb_returns returns = {}, ignored = {};
+	tb_syscall_fn empty = tb_behind_mark(tb_empty_syscall);
 	u64 left = calls;
 
 	while (left) {
 		unsigned long n = min_t(u64, left, TB_CALL_BATCH);
 
-		tb_call_loop(tb_empty_syscall, regs, n, &loop, &ignored);
+		tb_call_loop(empty, regs, n, &loop, &ignored);
 		tb_call_loop(s->call_fn, regs, n, &sum, &returns);
 		left -= n;
 		if (fatal_signal_pending(current))

@@ -6,8 +6,15 @@
 #ifndef KPROF_TESTBED_COMPAT_H
 #define KPROF_TESTBED_COMPAT_H
 
+#include <linux/ftrace.h>
 #include <linux/hrtimer.h>
 #include <linux/version.h>
+
+/* Those between are not known to work: nobody has tried them. */
+#if LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 1, 0) >> 8 && \
+	LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 12, 0) >> 8
+#error "kprof_testbed.ko supports Linux 6.1 and 6.12"
+#endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 static inline void hrtimer_setup(struct hrtimer *timer,
@@ -25,6 +32,22 @@ static inline void hrtimer_setup_on_stack(struct hrtimer *timer,
 	hrtimer_init_on_stack(timer, clock, mode);
 	timer->function = fn;
 }
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+/* Then the short names were another interface, for one function at a time. */
+static inline int tb_unregister_direct(struct ftrace_ops *ops,
+				       unsigned long addr, bool free_filters)
+{
+	int err = unregister_ftrace_direct_multi(ops, addr);
+
+	if (free_filters)
+		ftrace_free_filter(ops);
+	return err;
+}
+
+#define register_ftrace_direct		register_ftrace_direct_multi
+#define unregister_ftrace_direct	tb_unregister_direct
 #endif
 
 #endif

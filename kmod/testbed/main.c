@@ -32,12 +32,18 @@ struct tb_command {
 static const struct tb_command tb_commands[] = {
 	{ "work", "work N CALLS", 2, 2, tb_cmd_work },
 	{ "work_even", "work_even N CALLS", 2, 2, tb_cmd_work_even },
+	{ "returns", "returns CALLS", 1, 1, tb_cmd_returns },
 	{ "vpair", "vpair SIZE CALLS", 2, 2, tb_cmd_vpair },
 	{ "call", "call SYMBOL CALLS [A0 ... A5]", 2, 8, tb_cmd_call },
 	{ "sleep", "sleep US CALLS", 2, 2, tb_cmd_sleep },
 	{ "recurse", "recurse DEPTH CALLS", 2, 2, tb_cmd_recurse },
 	{ "timer", "timer US CALLS", 2, 2, tb_cmd_timer },
 	{ "args8", "args8 CALLS", 1, 1, tb_cmd_args8 },
+	{ "sleepers", "sleepers N US [TURNS]|state|list|wait", 1, 3,
+	  tb_cmd_sleepers },
+	{ "dying", "dying N", 1, 1, tb_cmd_dying },
+	{ "stack", "stack", 0, 0, tb_cmd_stack },
+	{ "occupy", "occupy SYMBOL [patch]|off", 1, 2, tb_cmd_occupy },
 	{ "refprobe", "refprobe SYMBOL|off", 1, 1, tb_cmd_refprobe },
 	{ "refread", "refread", 0, 0, tb_cmd_refread },
 	{ "plant", "plant CLASS COUNT SIZE", 3, 3, tb_cmd_plant },
@@ -191,6 +197,8 @@ static int tb_close(struct inode *inode, struct file *file)
 {
 	struct tb_session *s = file->private_data;
 
+	tb_sleepers_stop(s);
+	tb_occupy_end(s);
 	tb_refprobe_remove(s);
 	tb_reset_result(s);
 	kfree(s);

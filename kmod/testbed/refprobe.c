@@ -21,6 +21,7 @@
 #define TB_MAXACTIVE	4096
 
 struct tb_refcount {
+	u64 entered;
 	u64 calls;
 	u64 ns;
 };
@@ -33,6 +34,10 @@ struct tb_refprobe {
 
 static int tb_ref_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	struct tb_refprobe *ref;
+
+	ref = container_of(get_kretprobe(ri), struct tb_refprobe, rp);
+	this_cpu_inc(ref->count->entered);
 	*(u64 *)ri->data = ktime_get_mono_fast_ns();
 	return 0;
 }
@@ -132,7 +137,7 @@ int tb_cmd_refprobe(struct tb_session *s, int argc, char **argv)
  * @argc: number of words
  * @argv: words
  *
- * Calls that have not returned yet are not in it.
+ * Calls that have not returned yet are only in what was entered.
  *
  * Return: 0, or -ENODEV when the session has no probe.
  */
@@ -149,12 +154,13 @@ int tb_cmd_refread(struct tb_session *s, int argc, char **argv)
 	for_each_possible_cpu(cpu) {
 		const struct tb_refcount *c = per_cpu_ptr(s->ref->count, cpu);
 
+		sum.entered += READ_ONCE(c->entered);
 		sum.calls += READ_ONCE(c->calls);
 		sum.ns += READ_ONCE(c->ns);
 	}
 	/* No free instance, and a probe hit inside another probe's handler. */
 	missed = s->ref->rp.nmissed + s->ref->rp.kp.nmissed;
-	tb_print(s, "calls=%llu\ntotal_ns=%llu\nmissed=%lu\n", sum.calls, sum.ns,
-		 missed);
+	tb_print(s, "entered=%llu\ncalls=%llu\ntotal_ns=%llu\nmissed=%lu\n",
+		 sum.entered, sum.calls, sum.ns, missed);
 	return 0;
 }

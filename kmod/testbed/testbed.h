@@ -18,11 +18,14 @@
 
 #include "compat.h"
 
+struct completion;
 struct file;
+struct ftrace_ops;
 struct hrtimer;
 struct pt_regs;
 struct tb_refprobe;
 struct tb_region;
+struct tb_sleepers;
 
 typedef long (*tb_syscall_fn)(const struct pt_regs *regs);
 
@@ -41,6 +44,8 @@ typedef long (*tb_syscall_fn)(const struct pt_regs *regs);
  * @text_err:	first failure to append to @text
  * @dump:	region that reads return instead of @text, or NULL
  * @ref:	this session's reference probe, or NULL
+ * @sleepers:	this session's sleeping threads, or NULL
+ * @occupation:	how this session occupies a function, or NULL
  * @call_name:	symbol that @call_fn was resolved from
  * @call_fn:	last function resolved by "call"
  */
@@ -54,6 +59,8 @@ struct tb_session {
 	int text_err;
 	const struct tb_region *dump;
 	struct tb_refprobe *ref;
+	struct tb_sleepers *sleepers;
+	struct ftrace_ops *occupation;
 	char call_name[TB_SYSCALL_NAME];
 	tb_syscall_fn call_fn;
 };
@@ -97,6 +104,7 @@ void tb_work_even(unsigned long n);
 void tb_vpair(unsigned long size);
 int tb_cmd_work(struct tb_session *s, int argc, char **argv);
 int tb_cmd_work_even(struct tb_session *s, int argc, char **argv);
+int tb_cmd_returns(struct tb_session *s, int argc, char **argv);
 int tb_cmd_vpair(struct tb_session *s, int argc, char **argv);
 
 /* call.c */
@@ -117,6 +125,25 @@ int tb_cmd_sleep(struct tb_session *s, int argc, char **argv);
 int tb_cmd_recurse(struct tb_session *s, int argc, char **argv);
 int tb_cmd_timer(struct tb_session *s, int argc, char **argv);
 int tb_cmd_args8(struct tb_session *s, int argc, char **argv);
+
+/* threads.c */
+struct task_struct *tb_thread(int (*fn)(void *), void *arg, const char *name,
+			      unsigned long nr);
+int tb_cmd_sleepers(struct tb_session *s, int argc, char **argv);
+void tb_sleepers_stop(struct tb_session *s);
+
+/* dying.c */
+int tb_die(struct completion *done, long how);
+int tb_cmd_dying(struct tb_session *s, int argc, char **argv);
+
+/* occupy.c */
+int tb_cmd_occupy(struct tb_session *s, int argc, char **argv);
+void tb_occupy_end(struct tb_session *s);
+
+/* stack.c */
+unsigned int tb_stack_inner(unsigned long *entries, unsigned int count);
+unsigned int tb_stack_outer(unsigned long *entries, unsigned int count);
+int tb_cmd_stack(struct tb_session *s, int argc, char **argv);
 
 /* refprobe.c */
 int tb_cmd_refprobe(struct tb_session *s, int argc, char **argv);

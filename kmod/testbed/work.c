@@ -7,11 +7,13 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/irqflags.h>
 #include <linux/kernel.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/vmalloc.h>
 
+#include "regs.h"
 #include "testbed.h"
 
 #define TB_WORK_MAX	1000000
@@ -94,8 +96,26 @@ static noinline __noclone void tb_loop(void (*fn)(unsigned long),
 	tb_span_add(sum, &at);
 }
 
-static int tb_run(struct tb_session *s, void (*fn)(unsigned long),
-		  unsigned long arg, u64 calls, unsigned long batch)
+/*
+ * Without interrupts, which would become part of the duration of the call that
+ * they fall into.
+ */
+static void tb_quiet_loop(void (*fn)(unsigned long), unsigned long arg,
+			  unsigned long calls, struct tb_span *sum)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	tb_loop(fn, arg, calls, sum);
+	local_irq_restore(flags);
+}
+
+typedef void (*tb_loop_fn)(void (*fn)(unsigned long), unsigned long arg,
+			   unsigned long calls, struct tb_span *sum);
+
+static int tb_run(struct tb_session *s, tb_loop_fn loop_fn,
+		  void (*fn)(unsigned long), unsigned long arg, u64 calls,
+		  unsigned long batch)
 {
 	struct tb_span sum = {}, loop = {};
 	u64 left = calls;
@@ -103,8 +123,8 @@ static int tb_run(struct tb_session *s, void (*fn)(unsigned long),
 	while (left) {
 		unsigned long n = min_t(u64, left, batch);
 
-		tb_loop(tb_empty, arg, n, &loop);
-		tb_loop(fn, arg, n, &sum);
+		loop_fn(tb_empty, arg, n, &loop);
+		loop_fn(fn, arg, n, &sum);
 		left -= n;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -125,8 +145,9 @@ static int tb_run_work(struct tb_session *s, char **argv,
 		err = tb_number("work: CALLS", argv[2], 1, TB_CALLS_MAX, &calls);
 	if (err)
 		return err;
-	/* About four million instructions between two looks at the scheduler. */
-	return tb_run(s, fn, n, calls, clamp_t(u64, SZ_2M / n, 1, 4096));
+	/* About a hundred thousand instructions between two interrupts. */
+	return tb_run(s, tb_quiet_loop, fn, n, calls,
+		      clamp_t(u64, SZ_64K / n, 1, 256));
 }
 
 /**
@@ -136,7 +157,7 @@ static int tb_run_work(struct tb_session *s, char **argv,
  * @argv: words
  *
  * (ticks - loop_ticks) / calls is what tb_work() costs beyond tb_empty(), and
- * tb_empty() is two instructions. Interrupts stay on; use many short batches.
+ * tb_empty() is two instructions. Interrupts are off during the calls.
  *
  * Return: 0 or a negative errno.
  */
@@ -156,6 +177,45 @@ int tb_cmd_work(struct tb_session *s, int argc, char **argv)
 int tb_cmd_work_even(struct tb_session *s, int argc, char **argv)
 {
 	return tb_run_work(s, argv, tb_work_even);
+}
+
+static void tb_time(void (*loop)(unsigned long), unsigned long turns,
+		    struct tb_span *sum)
+{
+	struct tb_span at;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	tb_span_start(&at);
+	loop(turns);
+	tb_span_add(sum, &at);
+	local_irq_restore(flags);
+}
+
+/**
+ * tb_cmd_returns() - command "returns CALLS"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * (ticks - loop_ticks) / calls is what a return takes beyond one instruction.
+ * Where the kernel has it jump to a thunk, that is executed too.
+ *
+ * Return: 0 or a negative errno.
+ */
+int tb_cmd_returns(struct tb_session *s, int argc, char **argv)
+{
+	struct tb_span sum = {}, loop = {};
+	u64 calls;
+	int err;
+
+	err = tb_number("returns: CALLS", argv[1], 1, SZ_1M, &calls);
+	if (err)
+		return err;
+	tb_time(tb_loop_calls, calls, &loop);
+	tb_time(tb_loop_returns, calls, &sum);
+	tb_print_timing(s, calls, &sum, &loop);
+	return 0;
 }
 
 /**
@@ -178,6 +238,6 @@ int tb_cmd_vpair(struct tb_session *s, int argc, char **argv)
 		err = tb_number("vpair: CALLS", argv[2], 1, TB_CALLS_MAX, &calls);
 	if (err)
 		return err;
-	return tb_run(s, tb_vpair, size, calls,
+	return tb_run(s, tb_loop, tb_vpair, size, calls,
 		      clamp_t(u64, SZ_4M / size, 1, 256));
 }
