@@ -10,12 +10,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kprof-bench/kmod/profilertest"
 )
 
 // A source file of a kind that the go:embed patterns do not name would be
 // missing from every build but those in the tree.
 func TestSourcesAreEmbedded(t *testing.T) {
-	for dir, embedded := range map[string]fs.FS{"profiler": ProfilerSource(), "testbed": TestbedSource()} {
+	for dir, embedded := range map[string]fs.FS{
+		"profiler": ProfilerSource(), "testbed": TestbedSource(), "profilertest/poison": profilertest.PoisonSource(),
+	} {
 		want := map[string]string{}
 		entries, err := os.ReadDir(dir)
 		if err != nil {

@@ -11,70 +11,69 @@ import (
 	"strings"
 	"testing"
 
+	"kprof-bench/guest/guesttest"
 	"kprof-bench/kernels"
 	"kprof-bench/kmod"
+	"kprof-bench/kmod/profilertest"
 )
 
 // Each module's sources, by the name of its folder.
 var modules = map[string]fs.FS{
-	"profiler": kmod.ProfilerSource(),
-	"testbed":  kmod.TestbedSource(),
+	"profiler":            kmod.ProfilerSource(),
+	"testbed":             kmod.TestbedSource(),
+	"profilertest/poison": profilertest.PoisonSource(),
 }
 
 // The compiler with W=1, sparse and objtool have nothing to say.
 func TestModulesBuildWithoutWarnings(t *testing.T) {
-	k, err := kernels.Get(t.Context(), "6.1", kernels.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, source := range modules {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.CopyFS(dir, source); err != nil {
-				t.Fatal(err)
+	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, _ string, source fs.FS) {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, source); err != nil {
+			t.Fatal(err)
+		}
+		cmd, err := k.Make(t.Context(), dir, "W=1", "C=2", "modules")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if !bytes.Contains(out, []byte("CHECK")) {
+			t.Errorf("sparse did not run:\n%s", out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "warning") || strings.Contains(line, "error") {
+				t.Errorf("%s", line)
 			}
-			cmd, err := k.Make(t.Context(), dir, "W=1", "C=2", "modules")
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
-			if !bytes.Contains(out, []byte("CHECK")) {
-				t.Errorf("sparse did not run:\n%s", out)
-			}
-			for line := range strings.Lines(string(out)) {
-				if strings.Contains(line, "warning") || strings.Contains(line, "error") {
-					t.Errorf("%s", line)
-				}
-			}
-		})
+		}
+	})
+}
+
+// onEachKernel runs a subtest for each module and each kernel it supports.
+func onEachKernel(t *testing.T, test func(t *testing.T, k *kernels.Kernel, module string, source fs.FS)) {
+	for _, series := range guesttest.AllSeries {
+		k := guesttest.KernelOf(t, series)
+		for module, source := range modules {
+			t.Run(series+"/"+module, func(t *testing.T) { test(t, k, module, source) })
+		}
 	}
 }
 
 // The module's returns must stay known to the kernel, which patches them where
 // the processor needs another kind.
 func TestModulesKeepReturnSites(t *testing.T) {
-	k, err := kernels.Get(t.Context(), "6.1", kernels.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, source := range modules {
-		t.Run(name, func(t *testing.T) {
-			m, err := kmod.Build(t.Context(), kmod.BuildOptions{
-				Name:   map[string]string{"profiler": kmod.ProfilerModule, "testbed": kmod.TestbedModule}[name],
-				Source: source, Make: k.Make, Kernel: k.Release, Compiler: k.Compiler, CacheDir: t.TempDir(),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.CommandContext(t.Context(), "readelf", "-SW", m.Path).CombinedOutput()
-			if err != nil || !strings.Contains(string(out), ".return_sites") {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
-	}
+	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, module string, source fs.FS) {
+		name, ok := map[string]string{"profiler": kmod.ProfilerModule, "testbed": kmod.TestbedModule}[module]
+		if !ok {
+			return // the third has none
+		}
+		m := guesttest.ModuleFor(t, k, name, source)
+		out, err := exec.CommandContext(t.Context(), "readelf", "-SW", m.Path).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), ".return_sites") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
 }
 
 func TestModulesFollowKernelStyle(t *testing.T) {

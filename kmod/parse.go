@@ -33,6 +33,31 @@ type Backend struct {
 	Backend string
 	// KernelSymbol is the function's name in kallsyms.
 	KernelSymbol string
+	// Why says why no cheaper way was taken. It is empty if there is none.
+	Why string
+}
+
+// Latency is a line of `latency`: durations of the calls that have returned.
+type Latency struct {
+	Symbol                string
+	MinNs, MaxNs, TotalNs uint64
+}
+
+// Bucket is a line of `histogram`: calls that took FromNs to ToNs, both
+// included.
+type Bucket struct {
+	Symbol       string
+	FromNs, ToNs uint64
+	Calls        uint64
+}
+
+// Calibration is a line of `calibration`: what is taken from each duration that
+// one kind of probe measures.
+type Calibration struct {
+	// Probe is the kind, Clock what it reads: tsc or mono.
+	Probe, Clock string
+	// Ticks are the clock's; of mono they are nanoseconds.
+	Ticks uint64
 }
 
 // Verdict is what a scan found out about a block.
@@ -74,11 +99,7 @@ type Status struct {
 func ParseStats(text []byte) ([]Stat, error) {
 	return parseLines(text, 3, func(f []string) (s Stat, err error) {
 		s.Symbol = f[0]
-		if s.AverageNs, err = parseDecimal(f[1]); err != nil {
-			return s, err
-		}
-		s.Invocations, err = parseDecimal(f[2])
-		return s, err
+		return s, parseDecimals(f[1:], &s.AverageNs, &s.Invocations)
 	})
 }
 
@@ -93,12 +114,67 @@ func ParseMissed(text []byte) ([]Count, error) {
 
 // ParseBackends parses `backends`.
 func ParseBackends(text []byte) ([]Backend, error) {
-	return parseLines(text, 3, func(f []string) (Backend, error) {
+	return parseLines(text, 4, func(f []string) (Backend, error) {
 		if f[1] == "" || f[2] == "" {
 			return Backend{}, fmt.Errorf("a field is empty")
 		}
-		return Backend{f[0], f[1], f[2]}, nil
+		return Backend{f[0], f[1], f[2], f[3]}, nil
 	})
+}
+
+// ParseLatency parses `latency`.
+func ParseLatency(text []byte) ([]Latency, error) {
+	return parseLines(text, 4, func(f []string) (l Latency, err error) {
+		l.Symbol = f[0]
+		err = parseDecimals(f[1:], &l.MinNs, &l.MaxNs, &l.TotalNs)
+		if err == nil && l.MinNs > l.MaxNs {
+			err = fmt.Errorf("the shortest is longer than the longest")
+		}
+		return l, err
+	})
+}
+
+// ParseHistogram parses `histogram`: ranges that end before powers of two.
+func ParseHistogram(text []byte) ([]Bucket, error) {
+	return parseLines(text, 4, func(f []string) (b Bucket, err error) {
+		b.Symbol = f[0]
+		err = parseDecimals(f[1:], &b.FromNs, &b.ToNs, &b.Calls)
+		if err == nil && (!isBucket(b.FromNs, b.ToNs) || b.Calls == 0) {
+			err = fmt.Errorf("not a range between powers of two with calls in it")
+		}
+		return b, err
+	})
+}
+
+// isBucket tells whether a range is 0 to 1, or from a power of two to the last
+// number before the next.
+func isBucket(from, to uint64) bool {
+	if from == 0 {
+		return to == 1
+	}
+	return from > 1 && from&(from-1) == 0 && to == from+(from-1)
+}
+
+// ParseCalibration parses `calibration`.
+func ParseCalibration(text []byte) ([]Calibration, error) {
+	return parseLines(text, 3, func(f []string) (c Calibration, err error) {
+		c.Probe, c.Clock = f[0], f[1]
+		if c.Clock != "tsc" && c.Clock != "mono" {
+			return c, fmt.Errorf("there is no clock %q", c.Clock)
+		}
+		return c, parseDecimals(f[2:], &c.Ticks)
+	})
+}
+
+func parseDecimals(fields []string, to ...*uint64) error {
+	for i, field := range fields {
+		v, err := parseDecimal(field)
+		if err != nil {
+			return err
+		}
+		*to[i] = v
+	}
+	return nil
 }
 
 // parseLines cuts text into lines of n fields between colons.

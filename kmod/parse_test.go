@@ -45,12 +45,45 @@ func TestParseMissedAndBackends(t *testing.T) {
 	if want := []Count{{"sys_getpid", 0}, {"sys_clone", 12}}; err != nil || cmp.Diff(want, missed) != "" {
 		t.Errorf("missed: error %v, difference %s", err, cmp.Diff(want, missed))
 	}
-	backends, err := ParseBackends([]byte("sys_getpid:kretprobe:__x64_sys_getpid\n"))
-	if want := []Backend{{"sys_getpid", "kretprobe", "__x64_sys_getpid"}}; err != nil || cmp.Diff(want, backends) != "" {
+	backends, err := ParseBackends([]byte("sys_getpid:kretprobe:__x64_sys_getpid:the clock is not the TSC\nsys_read:direct:__x64_sys_read:\n"))
+	if want := []Backend{
+		{"sys_getpid", "kretprobe", "__x64_sys_getpid", "the clock is not the TSC"},
+		{"sys_read", "direct", "__x64_sys_read", ""},
+	}; err != nil || cmp.Diff(want, backends) != "" {
 		t.Errorf("backends: error %v, difference %s", err, cmp.Diff(want, backends))
 	}
-	if got, err := ParseBackends([]byte("f::g\n")); err == nil {
+	if got, err := ParseBackends([]byte("f::g:\n")); err == nil {
 		t.Errorf("empty backend was taken for %v", got)
+	}
+}
+
+func TestParseDurations(t *testing.T) {
+	latency, err := ParseLatency([]byte("sys_getpid:68:70:1000\nsys_read:0:0:0\n"))
+	if want := []Latency{{"sys_getpid", 68, 70, 1000}, {Symbol: "sys_read"}}; err != nil || cmp.Diff(want, latency) != "" {
+		t.Errorf("latency: error %v, difference %s", err, cmp.Diff(want, latency))
+	}
+	histogram, err := ParseHistogram([]byte("f:0:1:3\nf:2:3:1\nf:64:127:12\nf:9223372036854775808:18446744073709551615:1\n"))
+	if want := []Bucket{{"f", 0, 1, 3}, {"f", 2, 3, 1}, {"f", 64, 127, 12}, {"f", 1 << 63, 1<<64 - 1, 1}}; err != nil || cmp.Diff(want, histogram) != "" {
+		t.Errorf("histogram: error %v, difference %s", err, cmp.Diff(want, histogram))
+	}
+	calibration, err := ParseCalibration([]byte("direct:tsc:10\nkretprobe:mono:211\n"))
+	if want := []Calibration{{"direct", "tsc", 10}, {"kretprobe", "mono", 211}}; err != nil || cmp.Diff(want, calibration) != "" {
+		t.Errorf("calibration: error %v, difference %s", err, cmp.Diff(want, calibration))
+	}
+	for _, text := range []string{"f:1:0:1\n", "f:1:2\n", "f:1:2:x\n"} {
+		if got, err := ParseLatency([]byte(text)); err == nil {
+			t.Errorf("latency: %q was taken for %v", text, got)
+		}
+	}
+	for _, text := range []string{"f:0:0:1\n", "f:1:1:1\n", "f:2:4:1\n", "f:3:5:1\n", "f:4:7:0\n", "f:4:7\n", "f:4:8:-1\n"} {
+		if got, err := ParseHistogram([]byte(text)); err == nil {
+			t.Errorf("histogram: %q was taken for %v", text, got)
+		}
+	}
+	for _, text := range []string{"direct:tsc\n", "direct:hpet:1\n", "direct:tsc:1.5\n"} {
+		if got, err := ParseCalibration([]byte(text)); err == nil {
+			t.Errorf("calibration: %q was taken for %v", text, got)
+		}
 	}
 }
 
@@ -142,6 +175,23 @@ func FuzzParseStats(f *testing.F) {
 		var again strings.Builder
 		for _, s := range stats {
 			fmt.Fprintf(&again, "%s:%d:%d\n", s.Symbol, s.AverageNs, s.Invocations)
+		}
+		if again.String() != text {
+			t.Errorf("%q was taken for %q", text, again.String())
+		}
+	})
+}
+
+func FuzzParseHistogram(f *testing.F) {
+	f.Add("sys_getpid:0:1:3\nsys_getpid:64:127:12\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		buckets, err := ParseHistogram([]byte(text))
+		if err != nil {
+			return
+		}
+		var again strings.Builder
+		for _, b := range buckets {
+			fmt.Fprintf(&again, "%s:%d:%d:%d\n", b.Symbol, b.FromNs, b.ToNs, b.Calls)
 		}
 		if again.String() != text {
 			t.Errorf("%q was taken for %q", text, again.String())

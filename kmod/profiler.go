@@ -46,6 +46,40 @@ func (p *Profiler) Missed() ([]Count, error) { return read(p, "missed", ParseMis
 // Backends reads how each function is probed.
 func (p *Profiler) Backends() ([]Backend, error) { return read(p, "backends", ParseBackends) }
 
+// Latency reads the extremes and the sum of durations. The module must have been
+// loaded with hist=Y.
+func (p *Profiler) Latency() ([]Latency, error) { return read(p, "latency", ParseLatency) }
+
+// Histogram reads how many calls took how long. The module must have been loaded
+// with hist=Y.
+func (p *Profiler) Histogram() ([]Bucket, error) { return read(p, "histogram", ParseHistogram) }
+
+// Calibration reads what is taken from each duration.
+func (p *Profiler) Calibration() ([]Calibration, error) {
+	return read(p, "calibration", ParseCalibration)
+}
+
+// Reset has all functions counted anew.
+func (p *Profiler) Reset() error {
+	return writeText(filepath.Join(p.dir, "reset"), "1\n")
+}
+
+// SetFuncs has other functions profiled from now on. When the kernel refuses,
+// nothing has changed.
+func (p *Profiler) SetFuncs(funcs ...string) error {
+	return p.setParam("funcs", strings.Join(funcs, ","))
+}
+
+// SetArgs says how many words the arguments of functions take, as name:words,
+// for functions that are set later.
+func (p *Profiler) SetArgs(args ...string) error {
+	return p.setParam("args", strings.Join(args, ","))
+}
+
+func (p *Profiler) setParam(name, value string) error {
+	return writeText(filepath.Join("/sys/module", p.Name, "parameters", name), value+"\n")
+}
+
 // Status reads the state of the leak finder.
 func (p *Profiler) Status() (Status, error) { return read(p, "kmp_status", ParseStatus) }
 
@@ -78,13 +112,18 @@ func (p *Profiler) Leaks() ([]Leak, error) {
 }
 
 func (p *Profiler) write(file string, addr uint64) error {
-	f, err := os.OpenFile(filepath.Join(p.dir, file), os.O_WRONLY, 0)
+	return writeText(filepath.Join(p.dir, file), fmt.Sprintf("%#x\n", addr))
+}
+
+// writeText writes a text in one piece.
+func writeText(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if _, err := fmt.Fprintf(f, "%#x\n", addr); err != nil {
-		return fmt.Errorf("set %s to %#x: %w", file, addr, err)
+	if _, err := f.WriteString(text); err != nil {
+		return fmt.Errorf("write %q: %w", strings.TrimSpace(text), err)
 	}
 	return nil
 }

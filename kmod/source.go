@@ -8,8 +8,8 @@ import (
 	"io/fs"
 )
 
-//go:embed profiler/Kbuild profiler/*.c profiler/*.h
-//go:embed testbed/Kbuild testbed/*.c testbed/*.h
+//go:embed profiler/Kbuild profiler/*.c profiler/*.h profiler/*.S
+//go:embed testbed/Kbuild testbed/*.c testbed/*.h testbed/*.S
 var sources embed.FS
 
 // Names of the two modules, as insmod and /proc/modules spell them.
@@ -33,3 +33,13 @@ func subdir(name string) fs.FS {
 	}
 	return sub
 }
+
+// The series of Linux that both modules support.
+const (
+	DefaultSeries  = "6.1" // unless another is asked for
+	NewestSeries   = "6.12"
+	RealTimeSeries = "6.1-rt" // built with PREEMPT_RT
+)
+
+// AllSeries are those and their variants, the default first.
+var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt"}

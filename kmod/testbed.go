@@ -48,7 +48,8 @@ func OpenTestbed() (*Testbed, error) {
 	return &Testbed{file: f}, nil
 }
 
-// Close ends the session and removes its reference probe.
+// Close ends the session and all that belongs to it: its reference probe, its
+// sleepers, which are woken, and its hold on a function.
 func (t *Testbed) Close() error {
 	return t.file.Close()
 }

@@ -103,6 +103,12 @@ func (t *Testbed) WorkEven(n, calls uint64) (Timing, error) {
 	return t.timing("work_even %d %d", n, calls)
 }
 
+// Returns times returns, calls of them: TicksPerCall is what one takes beyond an
+// instruction. That is 0 unless the kernel has returns jump to a thunk.
+func (t *Testbed) Returns(calls uint64) (Timing, error) {
+	return t.timing("returns %d", calls)
+}
+
 // VPair calls vmalloc(size) and vfree() of its result, calls times.
 func (t *Testbed) VPair(size, calls uint64) (Timing, error) {
 	return t.timing("vpair %d %d", size, calls)
@@ -164,6 +170,8 @@ type RefProbe struct {
 
 // RefCount is what a RefProbe has seen.
 type RefCount struct {
+	// Entered are the calls that have begun.
+	Entered uint64
 	// Calls that have returned, and the time they took.
 	Calls, TotalNS uint64
 	// Missed counts calls it could not follow.
@@ -181,9 +189,9 @@ func (t *Testbed) RefProbe(symbol string) (*RefProbe, error) {
 
 // Read returns what the probe has seen so far.
 func (p *RefProbe) Read() (RefCount, error) {
-	v, err := p.t.values([]string{"calls", "total_ns", "missed"}, "refread")
+	v, err := p.t.values([]string{"entered", "calls", "total_ns", "missed"}, "refread")
 	return RefCount{
-		Calls: uint64(v["calls"]), TotalNS: uint64(v["total_ns"]), Missed: uint64(v["missed"]),
+		Entered: uint64(v["entered"]), Calls: uint64(v["calls"]), TotalNS: uint64(v["total_ns"]), Missed: uint64(v["missed"]),
 	}, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -72,10 +73,30 @@ func TestTestbedCommands(t *testing.T) {
 		{"args8 5", inside + "value=87654321\nexpect=12345678\n",
 			func(t *Testbed) (any, error) { return t.Args8(5) },
 			Args8Result{Inside: wantInside, Value: 87654321, Expect: 12345678}},
-		{"refread", "calls=4\ntotal_ns=900\nmissed=2\n",
+		{"refread", "entered=5\ncalls=4\ntotal_ns=900\nmissed=2\n",
 			func(t *Testbed) (any, error) { return (&RefProbe{t}).Read() },
-			RefCount{Calls: 4, TotalNS: 900, Missed: 2}},
+			RefCount{Entered: 5, Calls: 4, TotalNS: 900, Missed: 2}},
 		{"refprobe off", "", func(t *Testbed) (any, error) { return nil, (&RefProbe{t}).Remove() }, nil},
+		{"sleepers 8 1500 3", "", func(t *Testbed) (any, error) {
+			_, err := t.Sleepers(8, 1500*time.Microsecond, 3)
+			return nil, err
+		}, nil},
+		{"sleepers state", "threads=8\nasleep=5\nended=2\n",
+			func(t *Testbed) (any, error) { return (&Sleepers{t}).State() },
+			SleeperState{Threads: 8, Asleep: 5, Ended: 2}},
+		{"sleepers list", "70 plain asleep\n71 deep awake\n",
+			func(t *Testbed) (any, error) { return (&Sleepers{t}).List() },
+			[]Sleeper{{PID: 70, Shape: "plain", Asleep: true}, {PID: 71, Shape: "deep"}}},
+		{"sleepers wait", "threads=8\nok=7\nbad=1\n",
+			func(t *Testbed) (any, error) { return (&Sleepers{t}).Wait() },
+			SleeperResult{Threads: 8, OK: 7, Bad: 1}},
+		{"dying 4", "threads=4\ndied=3\n", func(t *Testbed) (any, error) { return t.Dying(4) },
+			DyingResult{Threads: 4, Died: 3}},
+		{"occupy tb_work", "", func(t *Testbed) (any, error) { return nil, t.Occupy("tb_work") }, nil},
+		{"occupy tb_work patch", "", func(t *Testbed) (any, error) { return nil, t.Patch("tb_work") }, nil},
+		{"occupy off", "", func(t *Testbed) (any, error) { return nil, t.Vacate() }, nil},
+		{"stack", "a+0x1/0x2 [m]\nb+0x3/0x4\n", func(t *Testbed) (any, error) { return t.Stack() },
+			[]string{"a+0x1/0x2 [m]", "b+0x3/0x4"}},
 		{"plant leaked 3 4096", plant, func(t *Testbed) (any, error) { return t.Plant("leaked", 3, 4096) },
 			Planted{First: 7, Count: 3, Ticks: 11, NS: 12}},
 		{"plantother vmap 3 9000", plant, func(t *Testbed) (any, error) { return t.PlantOther("vmap", 3, 9000) },
@@ -117,6 +138,14 @@ func TestTestbedRefused(t *testing.T) {
 	fake := &fakeTestbed{}
 	if _, err := (&Testbed{file: fake}).Call("__x64_sys_getpid 1\nrefread", 1); err == nil || fake.ran != nil {
 		t.Fatalf("a line break went through: %v, %q", err, fake.ran)
+	}
+}
+
+func TestParseSleepersRefuses(t *testing.T) {
+	for _, text := range []string{"1 plain\n", "x plain asleep\n", "1 plain dead\n", "1 plain asleep 2\n", "\n"} {
+		if got, err := parseSleepers(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
 	}
 }
 
