@@ -8,6 +8,12 @@ package profilertest
 // Job names the group of checks that a guest is to do.
 type Job struct {
 	Group string `json:"group"`
+	// Backend is how functions are to be probed, by the module's name for it;
+	// empty leaves the choice to the module.
+	Backend string `json:"backend,omitempty"`
+	// Cycles is how often the module is loaded and unloaded in the group that
+	// is about that.
+	Cycles int `json:"cycles,omitempty"`
 }
 
 // OutcomeKind is the kind of the record that carries an [Outcome].
@@ -28,4 +34,5 @@ type Outcome struct {
 const (
 	ProfilerPath = "/modules/profiler.ko"
 	TestbedPath  = "/modules/kprof_testbed.ko"
+	PoisonPath   = "/modules/poison.ko"
 )

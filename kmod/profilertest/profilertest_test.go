@@ -3,8 +3,14 @@
 package profilertest_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
+	"io/fs"
+	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"kprof-bench/guest"
@@ -13,29 +19,152 @@ import (
 	"kprof-bench/kmod/profilertest"
 )
 
+// backends are the ways to probe functions that the groups about calls are
+// done with, each in a boot of its own.
+var backends = []string{"direct", "kretprobe"}
+
+var cycles = flag.Int("cycles", 6, "how often TestCycles loads and unloads the module")
+
 // One boot each. A group that needs no more than the default memory and the
 // exact clock has them.
 
-func TestParameters(t *testing.T) { run(t, "parameters", nil) }
+func TestParameters(t *testing.T) { run(t, guesttest.Series, job("parameters"), nil) }
 
-func TestCalls(t *testing.T) { run(t, "calls", nil) }
+func TestChanges(t *testing.T) { eachKernel(t, job("changes"), nil) }
 
-func TestBlocks(t *testing.T) { run(t, "blocks", nil) }
+func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil) }
 
-func TestRanges(t *testing.T) { run(t, "ranges", nil) }
+func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil) }
+
+// TestSleepersAndThunks is about kernels in which a return is a jump: to code
+// that some processors of AMD's want, and to code that counts calls and returns,
+// which is for some of Intel's.
+func TestSleepersAndThunks(t *testing.T) {
+	j := job("sleepers")
+	j.Backend = "direct"
+	t.Run("untrained", func(t *testing.T) {
+		run(t, kmod.DefaultSeries, j, func(c *guest.Config) { c.CPU = "EPYC" })
+	})
+	t.Run("stuffed", func(t *testing.T) {
+		run(t, kmod.NewestSeries, j, func(c *guest.Config) {
+			c.CPU = "Skylake-Server"
+			c.Cmdline = append(c.Cmdline, "retbleed=stuff")
+		})
+	})
+}
+
+// TestWithoutSweep shows that the sleepers' checks can fail: without the sweep
+// they return into what has taken the place of the module.
+func TestWithoutSweep(t *testing.T) {
+	j := job("some sleepers")
+	j.Backend = "direct"
+	k := guesttest.Kernel(t)
+	cfg := config(t, kmod.DefaultSeries, j, nil)
+	i := slices.IndexFunc(cfg.Files, func(f guest.File) bool { return f.Path == profilertest.ProfilerPath })
+	cfg.Files[i].Source = guesttest.ModuleFor(t, k, kmod.ProfilerModule, without(t, kmod.ProfilerSource(), "krp_direct.c", "		krp_sweep(funcs, n, &nobody);\n")).Path
+	rep := guesttest.Boot(t, cfg)
+	if rep.Ending != guest.KernelOops || !strings.Contains(rep.Console, "RIP: ") || !strings.Contains(rep.Console, "poison") {
+		t.Errorf("%v: %s\nconsole:\n%s", rep.Ending, rep.Detail, rep.Console)
+	}
+}
+
+// without returns sources from which a piece of text is missing.
+func without(t *testing.T, source fs.FS, file, text string) fs.FS {
+	t.Helper()
+	all := fstest.MapFS{}
+	err := fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(source, path)
+		all[path] = &fstest.MapFile{Data: b}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(all[file].Data, []byte(text)); n != 1 {
+		t.Fatalf("%s has %d times, not once: %s", file, n, text)
+	}
+	all[file].Data = bytes.Replace(all[file].Data, []byte(text), nil, 1)
+	return all
+}
+
+// TestShared is about functions that others trace too.
+func TestShared(t *testing.T) {
+	j := job("shared")
+	j.Backend = "direct"
+	eachKernel(t, j, nil)
+	j.Backend = "kretprobe"
+	t.Run(j.Backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
+}
+
+// TestManySleepers has 10,000 threads, some 300 MiB. The kernel allows only as
+// many as have their stacks in an eighth of the memory, so it takes more.
+func TestManySleepers(t *testing.T) {
+	j := job("many sleepers")
+	for _, one := range []struct{ backend, series string }{
+		{"direct", kmod.DefaultSeries}, {"kretprobe", kmod.DefaultSeries}, {"direct", kmod.NewestSeries},
+	} {
+		j.Backend = one.backend
+		t.Run(one.backend+"/"+one.series, func(t *testing.T) {
+			run(t, one.series, j, func(c *guest.Config) { c.MemoryMiB = 1536 })
+		})
+	}
+}
+
+func TestBlocks(t *testing.T) { eachKernel(t, job("blocks"), nil) }
+
+// TestRealTime is about a kernel with PREEMPT_RT, where tasks are preempted in
+// functions and locks that are only held for a moment elsewhere.
+func TestRealTime(t *testing.T) {
+	j := job("sleepers")
+	j.Backend = "direct"
+	t.Run("sleepers", func(t *testing.T) { run(t, kmod.RealTimeSeries, j, nil) })
+	t.Run("locks", func(t *testing.T) { run(t, kmod.RealTimeSeries, job("real time"), nil) })
+}
+
+func TestRanges(t *testing.T) { run(t, guesttest.Series, job("ranges"), nil) }
 
 func TestManyBlocks(t *testing.T) {
-	run(t, "many blocks", func(c *guest.Config) { c.MemoryMiB = 1536 })
+	run(t, guesttest.Series, job("many blocks"), func(c *guest.Config) { c.MemoryMiB = 1536 })
 }
 
 // TestTwoProcessors is about races. Nothing in it depends on time.
 func TestTwoProcessors(t *testing.T) {
-	run(t, "two processors", func(c *guest.Config) { c.Clock = guest.TCG })
+	eachProbing(t, job("two processors"), func(c *guest.Config) { c.Clock = guest.TCG })
+}
+
+// TestCycles takes a second or two for each cycle, and says nothing meanwhile.
+func TestCycles(t *testing.T) {
+	j := job("cycles")
+	j.Cycles = *cycles
+	eachProbing(t, j, func(c *guest.Config) {
+		c.Clock = guest.TCG
+		c.SilenceLimit = 5*time.Minute + time.Duration(*cycles)*10*time.Second
+	})
+}
+
+func job(group string) profilertest.Job { return profilertest.Job{Group: group} }
+
+// eachKernel is for the groups in which a kernel's own ways matter.
+func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
+	for _, series := range guesttest.AllSeries {
+		t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
+	}
+}
+
+// eachProbing runs a group on each kernel with each backend.
+func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
+	for _, backend := range backends {
+		j.Backend = backend
+		t.Run(backend, func(t *testing.T) { eachKernel(t, j, edit) })
+	}
 }
 
 // run boots a guest that does a group of checks, each of which is a subtest.
-func run(t *testing.T, group string, edit func(*guest.Config)) {
-	rep := guesttest.Boot(t, config(t, group, edit))
+func run(t *testing.T, series string, j profilertest.Job, edit func(*guest.Config)) {
+	rep := guesttest.Boot(t, config(t, series, j, edit))
 	checks := 0
 	for _, r := range rep.Records {
 		if r.Kind == profilertest.OutcomeKind {
@@ -69,16 +198,17 @@ func outcome(t *testing.T, r guest.Record) (string, func(*testing.T)) {
 	}
 }
 
-func config(t *testing.T, group string, edit func(*guest.Config)) guest.Config {
+func config(t *testing.T, series string, j profilertest.Job, edit func(*guest.Config)) guest.Config {
 	t.Helper()
-	job, err := json.Marshal(profilertest.Job{Group: group})
+	text, err := json.Marshal(j)
 	if err != nil {
 		t.Fatal(err)
 	}
+	k := guesttest.KernelOf(t, series)
 	cfg := guest.Config{
-		Vmlinux: guesttest.Kernel(t).Vmlinux,
+		Vmlinux: k.Vmlinux,
 		Init:    guesttest.Build(t, "kprof-bench/kmod/profilertest/init"),
-		Job:     job,
+		Job:     text,
 		Cmdline: []string{
 			// Else the module's slab cache is merged with others, and what
 			// is left in it cannot be seen.
@@ -88,8 +218,9 @@ func config(t *testing.T, group string, edit func(*guest.Config)) guest.Config {
 		},
 		Files: []guest.File{
 			{Path: "/bin/busybox", Mode: 0o755, Source: guesttest.Busybox(t)},
-			{Path: profilertest.ProfilerPath, Source: guesttest.Module(t, kmod.ProfilerModule, kmod.ProfilerSource()).Path},
-			{Path: profilertest.TestbedPath, Source: guesttest.Module(t, kmod.TestbedModule, kmod.TestbedSource()).Path},
+			{Path: profilertest.ProfilerPath, Source: guesttest.ModuleFor(t, k, kmod.ProfilerModule, kmod.ProfilerSource()).Path},
+			{Path: profilertest.TestbedPath, Source: guesttest.ModuleFor(t, k, kmod.TestbedModule, kmod.TestbedSource()).Path},
+			{Path: profilertest.PoisonPath, Source: guesttest.ModuleFor(t, k, profilertest.PoisonModule, profilertest.PoisonSource()).Path},
 		},
 	}
 	if edit != nil {

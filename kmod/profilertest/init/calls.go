@@ -45,6 +45,7 @@ func missed(t *T, p *kmod.Profiler) map[string]uint64 {
 func exactCounts(t *T) {
 	tb := loadTestbed(t)
 	p := load(t, []string{"tb_recurse", "tb_timer_fn", "tb_args8", "tb_sleep", "sys_getpid"})
+	wantBackend(t, p)
 
 	r := must(tb.Recurse(99, 50))(t)
 	must(tb.Recurse(0, 3))(t)
@@ -100,10 +101,15 @@ func interruptedCounts(t *T) {
 	}
 	m := missed(t, p)
 	t.Logf("%d of 4000 interrupts fell into a probe and were not timed", m["tb_timer_fn"])
-	if m["tb_timer_fn"] == 0 {
-		t.Errorf("no interrupt fell into a probe: nothing was put to the test")
+	most := uint64(0)
+	if backendOf(t, p, "tb_timer_fn") == kretprobe {
+		// A kretprobe does not time what interrupts another one.
+		most = 2000
+		if m["tb_timer_fn"] == 0 {
+			t.Errorf("no interrupt fell into a probe: nothing was put to the test")
+		}
 	}
-	if m["tb_timer_fn"] > 2000 || m["tb_recurse"] != 0 {
+	if m["tb_timer_fn"] > most || m["tb_recurse"] != 0 {
 		t.Errorf("missed %v", m)
 	}
 }
@@ -169,7 +175,7 @@ func unloadUnderSleepers(t *T) {
 			t.Errorf("%s: rmmod waited until it woke", name)
 		}
 	}
-	if took > long/4 {
+	if took > long/2 {
 		t.Errorf("rmmod took %v of a sleep of %v", took, long)
 	}
 
@@ -197,8 +203,8 @@ func clockNanosleep(d time.Duration) error {
 	return unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, nil)
 }
 
-// moreSleepersThanInstances has calls that the module cannot time. It must
-// count them, and say so.
+// moreSleepersThanInstances has calls that a kretprobe cannot time. It must
+// count them, and say so. Another backend times them.
 func moreSleepersThanInstances(t *T) {
 	const nap = 300 * time.Millisecond
 	loadTestbed(t)
@@ -230,7 +236,11 @@ func moreSleepersThanInstances(t *T) {
 			t.Errorf("%s: average %v, want a little over %v", when, got, nap)
 		}
 	}
-	check("five at once", 5, 4)
+	var notTimed uint64
+	if backendOf(t, p, "tb_sleep") == kretprobe {
+		notTimed = 4
+	}
+	check("five at once", 5, notTimed)
 	must(session(t).Sleep(uint64(nap.Microseconds()), 1))(t)
-	check("one alone", 6, 4)
+	check("one alone", 6, notTimed)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type check struct {
 
 // T is to a check what testing.T is to a test.
 type T struct {
+	job     profilertest.Job
 	outcome profilertest.Outcome
 	cleanup []func()
 }
@@ -30,8 +32,8 @@ type T struct {
 type stop struct{}
 
 // do runs a check. A panic in it is a failure like any other.
-func (c check) do() profilertest.Outcome {
-	t := &T{outcome: profilertest.Outcome{Name: c.name}}
+func (c check) do(job profilertest.Job) profilertest.Outcome {
+	t := &T{job: job, outcome: profilertest.Outcome{Name: c.name}}
 	began := time.Now()
 	t.guard(func() { c.run(t) })
 	for len(t.cleanup) > 0 {
@@ -98,8 +100,13 @@ func waitFor(t *T, what string, holds func() bool) {
 	}
 }
 
-// load loads profiler.ko until the end of the check.
+// load loads profiler.ko until the end of the check, with the job's backend.
 func load(t *T, funcs []string, params ...kmod.Param) *kmod.Profiler {
+	for _, param := range backendParams(t.job.Backend, funcs) {
+		if !slices.ContainsFunc(params, func(p kmod.Param) bool { return p.Name == param.Name }) {
+			params = append(params, param)
+		}
+	}
 	p := must(kmod.LoadProfiler(profilertest.ProfilerPath, funcs, params...))(t)
 	t.Cleanup(func() {
 		if err := remove(kmod.ProfilerModule); err != nil && !errors.Is(err, unix.ENOENT) {

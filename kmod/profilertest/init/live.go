@@ -114,3 +114,13 @@ func function(t *T, start uint64) symbol {
 	}
 	return symbol{name: "no function"}
 }
+
+// inThisKernel returns the name that a function which allocates has in
+// kallsyms: kernels that can account for allocations have it with a suffix,
+// behind a macro of the old name.
+func inThisKernel(t *T, function string) string {
+	if suffixed := function + "_noprof"; strings.Contains(readFile(t, "/proc/kallsyms"), " "+suffixed+"\n") {
+		return suffixed
+	}
+	return function
+}

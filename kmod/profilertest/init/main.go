@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 
 	"kprof-bench/guest"
 	"kprof-bench/kmod/profilertest"
@@ -33,6 +34,36 @@ var groups = map[string][]check{
 		{"unload under sleepers", unloadUnderSleepers},
 		{"more sleepers than instances", moreSleepersThanInstances},
 	},
+	"changes": {
+		{"choice of backends", choice},
+		{"no return", noReturn},
+		{"bad parameters", badParameters},
+		{"other functions", change},
+		{"other functions that are bad", badChange},
+		{"other functions under sleepers", changeUnderSleepers},
+		{"durations", durations},
+		{"calibration", calibration},
+		{"modules of functions", keepsModules},
+		{"hundreds of functions", hundreds},
+	},
+	"sleepers": {
+		{"unload under 50 for 1 s", unloadUnder(50, time.Second)},
+		{"unload under 50 for 10 s", unloadUnder(50, 10*time.Second)},
+		{"unload under 50 for 60 s", unloadUnder(50, time.Minute)},
+		{"unload under 1000 for 10 s", unloadUnder(1000, 10*time.Second)},
+		{"stack traces", stackTraces},
+		{"dying", dying},
+		{"occupied", occupied},
+		{"patched", patched},
+		{"functions that have left", leftFunctions},
+	},
+	"some sleepers": {
+		{"unload under 50 for 1 s", unloadUnder(50, time.Second)},
+	},
+	"shared": sharing(),
+	"many sleepers": {
+		{"10000 at once", manySleepers},
+	},
 	"blocks": {
 		{"freed in every way", freedInEveryWay},
 		{"other allocators", otherAllocators},
@@ -40,6 +71,9 @@ var groups = map[string][]check{
 		{"profiled at the same time", profiledAtTheSameTime},
 		{"ftrace switched off", ftraceSwitchedOff},
 		{"storm", storm},
+	},
+	"real time": {
+		{"sleeping locks", sleepingLocks},
 	},
 	"ranges": {
 		{"exact borders", exactBorders},
@@ -58,6 +92,11 @@ var groups = map[string][]check{
 	"two processors": {
 		{"counts", racingCounts},
 		{"unload", racingUnload},
+		{"changes", racingChanges},
+		{"four threads", fourThreads},
+	},
+	"cycles": {
+		{"load and unload under callers", cycles},
 	},
 }
 
@@ -82,7 +121,7 @@ func main() {
 			return err
 		}
 		for _, c := range groups[job.Group] {
-			if err := ch.Send(profilertest.OutcomeKind, c.do()); err != nil {
+			if err := ch.Send(profilertest.OutcomeKind, c.do(job)); err != nil {
 				return err
 			}
 		}

@@ -39,7 +39,7 @@ func byHand(t *T) {
 	want := []string{
 		"sys_getpid:0:0", "sys_clone:0:0",
 		"sys_getpid:0:0", "sys_clone:AVERAGE:4",
-		"sys_getpid:kretprobe:__x64_sys_getpid", "sys_clone:kretprobe:__x64_sys_clone",
+		"sys_getpid:direct:__x64_sys_getpid:", "sys_clone:direct:__x64_sys_clone:",
 		"sys_getpid:0", "sys_clone:0",
 		"ls: /sys/class/qeexo: No such file or directory", "",
 	}
@@ -81,10 +81,11 @@ func exactSpelling(t *T) {
 }
 
 func modes(t *T) {
-	load(t, []string{"sys_getpid"})
+	load(t, []string{"sys_getpid"}, hist)
 	for file, mode := range map[string]os.FileMode{
 		"stats": 0o444, "memleaks": 0o400, "scan_start_addr": 0o200, "scan_end_addr": 0o200,
-		"missed": 0o444, "backends": 0o444, "kmp_status": 0o444,
+		"missed": 0o444, "backends": 0o444, "kmp_status": 0o444, "calibration": 0o444,
+		"latency": 0o444, "histogram": 0o444, "reset": 0o200,
 	} {
 		path := filepath.Join(kmod.ProfilerDir, file)
 		if st := must(os.Stat(path))(t); st.Mode() != mode {

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -95,24 +96,28 @@ func racingCounts(t *T) {
 	wantLive(t, "after the race", p, tb[0])
 }
 
+// until returns a function that calls f again and again as long as there is
+// work, or until it fails.
+func until(working *atomic.Bool, f func() error) func() error {
+	return func() error {
+		for working.Load() {
+			if err := f(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // racingUnload loads and unloads the module while its functions are called and
 // its files are read.
 func racingUnload(t *T) {
 	loadTestbed(t)
 	tb := [3]*kmod.Testbed{session(t), session(t), session(t)}
+	funcs := []string{"tb_recurse", "tb_sleep", "sys_getpid", inThisKernel(t, "vmalloc")}
 	before := takeFootprint(t)
 	var working atomic.Bool
 	working.Store(true)
-	until := func(f func() error) func() error {
-		return func() error {
-			for working.Load() {
-				if err := f(); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	}
 	read := func(name string) func() error {
 		return func() error {
 			_, err := os.ReadFile(kmod.ProfilerDir + "/" + name)
@@ -124,16 +129,20 @@ func racingUnload(t *T) {
 			return err
 		}
 	}
+	params := "funcs=" + strings.Join(funcs, ",")
+	for _, p := range backendParams(t.job.Backend, funcs) {
+		params += " " + p.Name + "=" + p.Value
+	}
 	var lives int
 	at(t,
-		until(func() error { _, err := tb[0].Recurse(30, 10); return err }),
-		until(func() error { _, err := tb[1].VPair(8192, 10); return err }),
-		until(func() error { _, err := tb[2].Sleep(2000, 1); return err }),
-		until(read("stats")), until(read("memleaks")), until(read("kmp_status")),
+		until(&working, func() error { _, err := tb[0].Recurse(30, 10); return err }),
+		until(&working, func() error { _, err := tb[1].VPair(8192, 10); return err }),
+		until(&working, func() error { _, err := tb[2].Sleep(2000, 1); return err }),
+		until(&working, read("stats")), until(&working, read("memleaks")), until(&working, read("kmp_status")),
 		func() error {
 			defer working.Store(false)
 			for ; lives < 6; lives++ {
-				if err := attempt(t, "funcs=tb_recurse,tb_sleep,sys_getpid,vmalloc"); err != nil {
+				if err := attempt(t, params); err != nil {
 					return err
 				}
 				p := kmod.ProfilerDir
