@@ -23,20 +23,27 @@ func TestMain(m *testing.M) { os.Exit(guesttest.Main(m)) }
 // all the time.
 func runChecks(t *testing.T, clock guest.Clock, checks ...string) {
 	t.Helper()
+	runChecksOn(t, guesttest.Series, clock, checks...)
+}
+
+// runChecksOn is [runChecks] for a kernel of another series.
+func runChecksOn(t *testing.T, series string, clock guest.Clock, checks ...string) {
+	t.Helper()
+	k := guesttest.KernelOf(t, series)
 	job, err := json.Marshal(testbedtest.Job{Checks: checks})
 	if err != nil {
 		t.Fatal(err)
 	}
 	rep := guesttest.Boot(t, guest.Config{
-		Vmlinux: guesttest.Kernel(t).Vmlinux,
+		Vmlinux: k.Vmlinux,
 		Init:    guesttest.Build(t, "kprof-bench/kmod/testbedtest/init"),
 		Job:     job,
 		Clock:   clock,
 		// A process that waits for another that is gone would never end.
 		SilenceLimit: 2 * time.Minute,
 		Files: []guest.File{
-			{Path: testbedtest.TestbedPath, Source: guesttest.Module(t, kmod.TestbedModule, kmod.TestbedSource()).Path},
-			{Path: testbedtest.ProfilerPath, Source: guesttest.Module(t, kmod.ProfilerModule, kmod.ProfilerSource()).Path},
+			{Path: testbedtest.TestbedPath, Source: guesttest.ModuleFor(t, k, kmod.TestbedModule, kmod.TestbedSource()).Path},
+			{Path: testbedtest.ProfilerPath, Source: guesttest.ModuleFor(t, k, kmod.ProfilerModule, kmod.ProfilerSource()).Path},
 		},
 	})
 	t.Logf("%.1f s, %.1f s of CPU", rep.Wall.Seconds(), rep.CPU.Seconds())

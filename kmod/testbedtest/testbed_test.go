@@ -61,9 +61,17 @@ func TestObject(t *testing.T) {
 func TestTestbed(t *testing.T) {
 	runChecks(t, guest.ICount,
 		"known lengths", "calls", "arguments of calls", "sleep", "recurse", "timer", "args8",
+		"sleepers", "sleepers left", "dying", "stack", "occupied",
 		"reference probes", "sessions", "refusals", "forks", "closes itself", "killed commands",
 		"reload", "unload in use",
 		"planted in regions", "planted elsewhere", "callers", "freed")
+}
+
+// TestTestbedOnNewest repeats what a kernel's own ways could break.
+func TestTestbedOnNewest(t *testing.T) {
+	runChecksOn(t, kmod.NewestSeries, guest.ICount,
+		"known lengths", "calls", "timer", "reference probes", "planted in regions", "planted elsewhere", "callers", "freed",
+		"odd neighbours")
 }
 
 // TestCountsExactClock and TestCountsTwoProcessors hold what the workloads say
