@@ -44,65 +44,92 @@ func findTargets(funcs []string) ([]target, error) {
 // in the order ABBA: what drifts slowly hits both alike. It is even.
 const rounds = 4
 
+// driven is a target and what was measured of it.
+type driven struct {
+	target
+	base []float64 // what a call took in each batch without the profiler
+	by   []probed  // one for each backend
+	sums []counted // likewise
+}
+
+func (l *lab) newDriven(t target) *driven {
+	d := &driven{target: t, sums: make([]counted, len(l.Backends))}
+	for _, b := range l.Backends {
+		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate)})
+	}
+	return d
+}
+
 // calls measures system calls, without and with the profiler on all of them.
-func (l *lab) calls(ctx context.Context, targets []target, bias float64) error {
-	all := make([]probed, len(targets))
-	sums := make([]counted, len(targets))
-	for i, t := range targets {
-		all[i] = probed{fn: t.fn, rate: rateName(l.rate), bias: bias}
+func (l *lab) calls(ctx context.Context, targets []target) error {
+	var all []*driven
+	for _, t := range targets {
+		all = append(all, l.newDriven(t))
 	}
-	bare := func(round int) error { return l.bareRound(ctx, targets, round, all) }
-	with := func(round int) error { return l.probedRound(ctx, targets, round, all, sums) }
 	for round := range rounds {
-		first, second := bare, with
-		if round%2 == 1 {
-			first, second = with, bare
-		}
-		if err := first(round); err != nil {
-			return err
-		}
-		if err := second(round); err != nil {
+		if err := l.callsRound(ctx, all, round); err != nil {
 			return err
 		}
 	}
-	for i, t := range targets {
-		p := &all[i]
-		p.reported, p.missed, p.average = sums[i].calls, sums[i].missed, sums[i].average()
-		l.progress("time " + t.fn + " by the testbed")
-		truth, err := l.truth(ctx, t)
+	for _, d := range all {
+		l.progress("time " + d.fn + " by the testbed")
+		truth, err := l.truth(ctx, d.target)
 		if err != nil {
-			return fmt.Errorf("%s: time it by the testbed: %w", t.fn, err)
+			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
-		p.truths, p.truth, p.meanTruth = truth, median(truth), mean(truth)
-		l.addProbed(*p, p.checks(l.Clock))
+		for i, p := range d.by {
+			p.base, p.truths, p.truth, p.meanTruth = d.base, truth, median(truth), mean(truth)
+			p.reported, p.missed, p.average = d.sums[i].calls, d.sums[i].missed, d.sums[i].average()
+			l.addProbed(p, p.checks(l.Clock))
+		}
 	}
 	return nil
 }
 
-func (l *lab) bareRound(ctx context.Context, targets []target, round int, all []probed) error {
-	for i, t := range targets {
-		l.progress(fmt.Sprintf("drive %s without profiler.ko, %d of %d", t.fn, round+1, rounds))
-		r, err := l.driveBare(ctx, t, round)
-		if err != nil {
-			return fmt.Errorf("%s: %w", t.fn, err)
+// callsRound drives each target without the profiler and with each backend, in
+// one order in even rounds and in the other in odd ones.
+func (l *lab) callsRound(ctx context.Context, all []*driven, round int) error {
+	steps := []func() error{func() error { return l.bareRound(ctx, all, round) }}
+	for i := range l.Backends {
+		steps = append(steps, func() error { return l.probedRound(ctx, all, round, i) })
+	}
+	if round%2 == 1 {
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
 		}
-		all[i].base = append(all[i].base, l.perCallOf(r)...)
 	}
 	return nil
 }
 
-func (l *lab) probedRound(ctx context.Context, targets []target, round int, all []probed, sums []counted) error {
+func (l *lab) bareRound(ctx context.Context, all []*driven, round int) error {
+	for _, d := range all {
+		l.progress(fmt.Sprintf("drive %s without profiler.ko, %d of %d", d.fn, round+1, rounds))
+		r, err := l.driveBare(ctx, d.target, round)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.fn, err)
+		}
+		d.base = append(d.base, l.perCallOf(r)...)
+	}
+	return nil
+}
+
+// probedRound drives all targets while they are probed by one of the backends.
+func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int) error {
+	b := l.Backends[backend]
 	return l.withProfiler(l.Funcs, func(prof *kmod.Profiler) error {
-		for i, t := range targets {
-			l.progress(fmt.Sprintf("drive %s with profiler.ko, %d of %d", t.fn, round+1, rounds))
-			c, err := l.driveProbed(ctx, t, round, prof, &all[i])
+		for _, d := range all {
+			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %d of %d", d.fn, b, round+1, rounds))
+			c, err := l.driveProbed(ctx, d.target, round, prof, &d.by[backend])
 			if err != nil {
-				return fmt.Errorf("%s: %w", t.fn, err)
+				return fmt.Errorf("%s: %w", d.fn, err)
 			}
-			sums[i] = sums[i].plus(c)
+			d.sums[backend] = d.sums[backend].plus(c)
 		}
 		return nil
-	})
+	}, b.params()...)
 }
 
 // driveBare drives a function without the profiler.
@@ -127,7 +154,7 @@ func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.P
 	if err != nil {
 		return counted{}, err
 	}
-	if p.backend, err = backendOf(prof, t.fn); err != nil {
+	if err := wantBackend(prof, t.fn, p.backend); err != nil {
 		return counted{}, err
 	}
 	before, err := parseReading(t.fn, r.Before)
@@ -209,17 +236,21 @@ func parseReading(fn string, files [][]byte) (reading, error) {
 	return findReading(fn, stats, missed)
 }
 
-func backendOf(prof *kmod.Profiler, fn string) (string, error) {
+func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {
 	all, err := prof.Backends()
 	if err != nil {
-		return "", err
+		return err
 	}
+	name, _ := want.module()
 	for _, b := range all {
+		if b.Symbol == fn && b.Backend != name {
+			return fmt.Errorf("profiler.ko probes %s by %s and not by %s: %s", fn, b.Backend, name, b.Why)
+		}
 		if b.Symbol == fn {
-			return b.Backend, nil
+			return nil
 		}
 	}
-	return "", fmt.Errorf("profiler.ko does not say how it probes %s", fn)
+	return fmt.Errorf("profiler.ko does not say how it probes %s", fn)
 }
 
 // rateName is a rate as the value of a parameter, which may hold no slash.

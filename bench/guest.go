@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,13 +22,13 @@ import (
 	"kprof-bench/results"
 )
 
-// Series is the kernel that guests run.
-const Series = "6.1"
-
 // Host says how guests are made, and where what they need is kept.
 type Host struct {
 	// CacheDir keeps kernels and modules.
 	CacheDir string
+	// Series is the kernel that guests run, one of those that the modules
+	// support; empty is the default.
+	Series string
 	// Init is this program: a static executable whose main function calls
 	// [GuestMain] when [guest.InGuest] says so.
 	Init string
@@ -37,6 +38,10 @@ type Host struct {
 	// MemoryMiB and Seed are the guest's; 0 is the default.
 	MemoryMiB int
 	Seed      uint64
+	// CPU is QEMU's name of the processor's model, and Cmdline is added to the
+	// kernel command line; empty is the default.
+	CPU     string
+	Cmdline []string
 	// SilenceLimit is how long a guest may say nothing; 0 is the default.
 	SilenceLimit time.Duration
 	// Progress is told in a few words what is being done.
@@ -114,6 +119,9 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	cfg.Clock = guest.Clock(o.Clock)
 	o.Env = append(o.Env, results.Config{Key: "qemu", Value: guest.QEMUVersion(ctx, qemuCommand)})
+	if len(h.Cmdline) > 0 {
+		o.Env = append(o.Env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
+	}
 	o.Env = append(o.Env, modules.env()...)
 	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
 	if err != nil {
@@ -154,7 +162,7 @@ func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, outpu
 }
 
 func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
-	k, err := kernels.Get(ctx, Series, kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	k, err := h.Kernel(ctx)
 	if err != nil {
 		return guest.Config{}, nil, err
 	}
@@ -164,12 +172,17 @@ func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
 	}
 	return guest.Config{
 		Vmlinux: k.Vmlinux, Init: h.Init, QEMU: qemuCommand,
-		MemoryMiB: h.MemoryMiB, Seed: h.Seed, SilenceLimit: h.SilenceLimit, OnConsole: h.Console,
+		MemoryMiB: h.MemoryMiB, Seed: h.Seed, CPU: h.CPU, Cmdline: h.Cmdline, SilenceLimit: h.SilenceLimit, OnConsole: h.Console,
 		Files: []guest.File{
 			{Path: guestProfiler, Source: m.Profiler.Path},
 			{Path: guestTestbed, Source: m.Testbed.Path},
 		},
 	}, m, nil
+}
+
+// Kernel returns the kernel that guests run, fetched when the cache lacks it.
+func (h Host) Kernel(ctx context.Context) (*kernels.Kernel, error) {
+	return kernels.Get(ctx, cmp.Or(h.Series, kmod.DefaultSeries), kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
 }
 
 // Build builds both modules for a kernel.

@@ -13,55 +13,62 @@ import (
 
 // A testbed function of known length and an argument for it.
 type length struct {
-	fn    string
-	n     uint64
-	calls uint64 // in a batch
+	fn      string
+	n       uint64
+	calls   uint64 // in a batch
+	batches int
 }
+
+func (n length) total() uint64 { return n.calls * uint64(n.batches) }
 
 // From 5 to 20003 instructions, one of them as long as getpid's function was
-// when it was measured. Batches are short, so that a timer tick falls into few.
+// when it was measured. Batches are short, so that a timer interrupt falls into
+// few; and there are so many of them that one interrupt more or less is less
+// than what an average may be off.
 var lengths = []length{
-	{"tb_work", 1, 200},
-	{"tb_work_even", 32, 200},
-	{"tb_work", 100, 100},
-	{"tb_work", 1000, 50},
-	{"tb_work", 10000, 5},
+	{"tb_work", 1, 200, 40},
+	{"tb_work_even", 32, 200, 50},
+	{"tb_work", 100, 100, 200},
+	{"tb_work", 1000, 50, 100},
+	{"tb_work", 10000, 5, 100},
 }
 
-const lengthBatches = 40
-
-// lengths measures functions whose length is known from their object code. It
-// returns what a kretprobe adds to a duration, according to the testbed's.
-func (l *lab) lengths(ctx context.Context) (bias float64, err error) {
-	for i, length := range lengths {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		l.progress(fmt.Sprintf("profile %s(%d)", length.fn, length.n))
-		p, err := l.length(ctx, length)
+// lengths measures functions whose length is known from their object code.
+func (l *lab) lengths(ctx context.Context) error {
+	for _, n := range lengths {
+		unprobed, err := l.unprobedLength(ctx, n)
 		if err != nil {
-			return 0, fmt.Errorf("%s(%d): %w", length.fn, length.n, err)
+			return fmt.Errorf("%s(%d): %w", n.fn, n.n, err)
 		}
-		if i == 0 {
-			bias = p.bias
+		l.add(nil, []Check{unprobed.checkLength(l.Clock)})
+		for _, b := range l.Backends {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			l.progress(fmt.Sprintf("profile %s(%d) by %s", n.fn, n.n, b))
+			p, err := l.probedLength(ctx, n, b, unprobed)
+			if err != nil {
+				return fmt.Errorf("%s(%d): %w", n.fn, n.n, err)
+			}
+			l.addProbed(p, p.checks(l.Clock))
 		}
-		l.addProbed(p, append(p.checks(l.Clock), p.checkLength(l.Clock)))
 	}
-	return bias, nil
+	return nil
 }
 
 // checkLength holds the instrument itself against truth: a function of known
 // length must take as many ticks.
 func (p probed) checkLength(clock Clock) Check {
-	name := p.name() + ": length"
+	name := p.function() + ": length"
 	if !clock.Exact() {
 		return notJudged(name, "ticks of clock %s are no instructions", clock)
 	}
 	return judge(math.Abs(median(p.base)-p.truth) < 0.01, name,
-		"its object code has %.0f instructions, it took %.3f ticks", p.truth, median(p.base))
+		"it has %.0f instructions with those of its return, it took %.3f ticks", p.truth, median(p.base))
 }
 
-func (l *lab) length(ctx context.Context, n length) (probed, error) {
+// unprobedLength is what is known of a function without the profiler.
+func (l *lab) unprobedLength(ctx context.Context, n length) (probed, error) {
 	p := probed{fn: n.fn, n: n.n, rate: "max"}
 	known, err := l.object.KnownLength(n.fn)
 	if err != nil {
@@ -70,28 +77,24 @@ func (l *lab) length(ctx context.Context, n length) (probed, error) {
 	if p.base, err = l.work(ctx, n); err != nil {
 		return p, err
 	}
-	p.truth = float64(known.Of(n.n))
+	p.truth = float64(known.Of(n.n)) + l.returns
 	if !l.Clock.Exact() {
 		p.truth = median(p.base) // instructions are no nanoseconds
 	}
 	p.meanTruth = p.truth
-	err = l.withProfiler([]string{n.fn}, func(prof *kmod.Profiler) error {
+	return p, nil
+}
+
+// probedLength adds what a backend makes of it.
+func (l *lab) probedLength(ctx context.Context, n length, b Backend, p probed) (probed, error) {
+	p.backend = b
+	p.issued = n.total()
+	return p, l.withProfiler([]string{n.fn}, func(prof *kmod.Profiler) (err error) {
 		if p.with, err = l.work(ctx, n); err != nil {
 			return err
 		}
 		return p.read(prof)
-	})
-	if err != nil {
-		return p, err
-	}
-	p.issued = n.calls * lengthBatches
-
-	ref, err := l.reference(ctx, n)
-	if err != nil {
-		return p, err
-	}
-	p.bias = ref - p.truth
-	return p, nil
+	}, b.params()...)
 }
 
 // read takes what profiler.ko has counted since it was loaded.
@@ -104,7 +107,7 @@ func (p *probed) read(prof *kmod.Profiler) error {
 	if err != nil {
 		return err
 	}
-	if p.backend, err = backendOf(prof, p.fn); err != nil {
+	if err := wantBackend(prof, p.fn, p.backend); err != nil {
 		return err
 	}
 	now, err := findReading(p.fn, stats, missed)
@@ -116,25 +119,6 @@ func (p *probed) read(prof *kmod.Profiler) error {
 	return nil
 }
 
-// reference is the average duration according to a kretprobe of the testbed's.
-func (l *lab) reference(ctx context.Context, n length) (float64, error) {
-	ref, err := l.testbed.RefProbe(n.fn)
-	if err != nil {
-		return 0, err
-	}
-	if _, err := l.work(ctx, n); err != nil {
-		return 0, err
-	}
-	count, err := ref.Read()
-	if err != nil {
-		return 0, err
-	}
-	if calls := n.calls * lengthBatches; count.Calls != calls || count.Missed != 0 {
-		return 0, fmt.Errorf("the testbed's kretprobe saw %d and missed %d of %d calls", count.Calls, count.Missed, calls)
-	}
-	return float64(count.TotalNS) / float64(count.Calls), ref.Remove()
-}
-
 // work calls the function and returns what a call took in each batch.
 func (l *lab) work(ctx context.Context, n length) ([]float64, error) {
 	empty, err := l.object.KnownLength("tb_empty")
@@ -142,5 +126,19 @@ func (l *lab) work(ctx context.Context, n length) ([]float64, error) {
 		return nil, err
 	}
 	command := strings.TrimPrefix(n.fn, "tb_")
-	return l.askTimings(ctx, lengthBatches, fmt.Sprintf("%s %d %d", command, n.n, n.calls), float64(empty.Of(0)))
+	return l.askTimings(ctx, n.batches, fmt.Sprintf("%s %d %d", command, n.n, n.calls), float64(empty.Of(0))+l.returns)
+}
+
+// measureReturns finds out what the object code does not tell: on some
+// processors the kernel has every return go through a thunk.
+func (l *lab) measureReturns() error {
+	if !l.Clock.Exact() {
+		return nil
+	}
+	t, err := l.testbed.Returns(1000)
+	if err != nil {
+		return fmt.Errorf("time returns: %w", err)
+	}
+	l.returns = t.TicksPerCall()
+	return nil
 }

@@ -29,6 +29,9 @@ func (c Clock) Exact() bool { return c == ICount }
 type Options struct {
 	// Funcs are the functions to profile, as a user types them.
 	Funcs []string
+	// Backends are the ways of probing that are measured; [DefaultBackends] if
+	// there is none.
+	Backends []Backend
 	// Rate is the rate of calls, in the notation of workloads.ParseRate.
 	Rate string
 	// Calls is the number of probed calls of each function; 0 is what suits

@@ -26,6 +26,7 @@ type lab struct {
 	rate     workloads.Rate
 	testbed  *kmod.Testbed
 	object   *kmod.TestbedObject
+	returns  float64 // instructions of a return beyond the one in object code
 	progress func(string)
 	result   Result
 }
@@ -53,6 +54,9 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	loaded, err := kmod.Load(o.Testbed)
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Backends) == 0 {
+		o.Backends = DefaultBackends
 	}
 	l := &lab{Options: o, rate: rate, progress: progress}
 	err = l.open()
@@ -93,11 +97,13 @@ func (l *lab) experiments(ctx context.Context, targets []target) error {
 	if err := l.leaks(ctx); err != nil {
 		return fmt.Errorf("leak scan: %w", err)
 	}
-	bias, err := l.lengths(ctx)
-	if err != nil {
+	if err := l.measureReturns(); err != nil {
+		return err
+	}
+	if err := l.lengths(ctx); err != nil {
 		return fmt.Errorf("functions of known length: %w", err)
 	}
-	if err := l.calls(ctx, targets, bias); err != nil {
+	if err := l.calls(ctx, targets); err != nil {
 		return fmt.Errorf("system calls: %w", err)
 	}
 	return nil
@@ -108,9 +114,10 @@ func (l *lab) add(rows []results.Row, checks []Check) {
 	l.result.Checks = append(l.result.Checks, checks...)
 }
 
-// withProfiler calls fn while profiler.ko is loaded, to profile funcs.
-func (l *lab) withProfiler(funcs []string, fn func(*kmod.Profiler) error) error {
-	p, err := kmod.LoadProfiler(l.Options.Profiler, funcs)
+// withProfiler calls fn while profiler.ko is loaded, to profile funcs. Other
+// parameters of the module may be given.
+func (l *lab) withProfiler(funcs []string, fn func(*kmod.Profiler) error, params ...kmod.Param) error {
+	p, err := kmod.LoadProfiler(l.Options.Profiler, funcs, params...)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func (l *lab) truth(ctx context.Context, t target) ([]float64, error) {
 		if call.Errors > 0 {
 			return nil, fmt.Errorf("it failed when the testbed called it: %w", unix.Errno(-call.Ret))
 		}
-		batches = append(batches, l.perCall(call.Timing, float64(empty.Of(0))))
+		batches = append(batches, l.perCall(call.Timing, float64(empty.Of(0))+l.returns))
 	}
 	return batches, nil
 }

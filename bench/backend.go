@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"kprof-bench/kmod"
+)
+
+// Backend is a way in which profiler.ko probes functions, as rows of results
+// name it: a backend of the module's, and "+hist" if it also keeps a histogram.
+type Backend string
+
+// All ways of probing, in the order in which they are measured.
+const (
+	Direct        Backend = "direct"
+	KRetProbe     Backend = "kretprobe"
+	DirectHist    Backend = "direct+hist"
+	KRetProbeHist Backend = "kretprobe+hist"
+)
+
+// AllBackends are what the word "all" means in [ParseBackends].
+var AllBackends = []Backend{Direct, KRetProbe, DirectHist, KRetProbeHist}
+
+// DefaultBackends are the module's choice for system calls, and the one that
+// works everywhere.
+var DefaultBackends = []Backend{Direct, KRetProbe}
+
+// ParseBackends reads names of backends, or the one word all.
+func ParseBackends(names []string) ([]Backend, error) {
+	if slices.Equal(names, []string{"all"}) {
+		return AllBackends, nil
+	}
+	var list []Backend
+	for _, name := range names {
+		b := Backend(name)
+		switch {
+		case !slices.Contains(AllBackends, b):
+			return nil, fmt.Errorf("there is no backend %q; use some of %s, or all", name, backendNames())
+		case slices.Contains(list, b):
+			return nil, fmt.Errorf("backend %s is given twice", name)
+		}
+		list = append(list, b)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("no backends are given; use some of %s, or all", backendNames())
+	}
+	return list, nil
+}
+
+func backendNames() string {
+	var names []string
+	for _, b := range AllBackends {
+		names = append(names, string(b))
+	}
+	return strings.Join(names, ", ")
+}
+
+// module is the backend by the name that profiler.ko has for it.
+func (b Backend) module() (name string, hist bool) {
+	name, _, hist = strings.Cut(string(b), "+")
+	return name, hist
+}
+
+// testbedArgs are the words that arguments of the testbed's functions take.
+const testbedArgs = "tb_work:1,tb_work_even:1"
+
+// params are the parameters with which profiler.ko probes in this way only.
+func (b Backend) params() []kmod.Param {
+	name, hist := b.module()
+	params := []kmod.Param{{Name: "backend", Value: name}, {Name: "args", Value: testbedArgs}}
+	if hist {
+		params = append(params, kmod.Param{Name: "hist", Value: "Y"})
+	}
+	return params
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kprof-bench/kmod"
+)
+
+func TestParseBackends(t *testing.T) {
+	for name, test := range map[string]struct {
+		names []string
+		want  []Backend
+		err   string // part of it
+	}{
+		"one":         {[]string{"direct+hist"}, []Backend{DirectHist}, ""},
+		"two":         {[]string{"kretprobe", "direct"}, []Backend{KRetProbe, Direct}, ""},
+		"all":         {[]string{"all"}, []Backend{Direct, KRetProbe, DirectHist, KRetProbeHist}, ""},
+		"none":        {nil, nil, "no backends are given"},
+		"unknown":     {[]string{"direct", "fprobe"}, nil, `there is no backend "fprobe"; use some of direct, kretprobe, direct+hist, kretprobe+hist, or all`},
+		"twice":       {[]string{"direct", "direct"}, nil, "direct is given twice"},
+		"all of some": {[]string{"direct", "all"}, nil, `there is no backend "all"`},
+	} {
+		got, err := ParseBackends(test.names)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: error %v, want %q", name, err, test.err)
+		}
+	}
+}
+
+func TestBackendParams(t *testing.T) {
+	args := kmod.Param{Name: "args", Value: testbedArgs}
+	for b, want := range map[Backend][]kmod.Param{
+		Direct:        {{Name: "backend", Value: "direct"}, args},
+		KRetProbeHist: {{Name: "backend", Value: "kretprobe"}, args, {Name: "hist", Value: "Y"}},
+	} {
+		if diff := cmp.Diff(want, b.params()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", b, diff)
+		}
+	}
+}
