@@ -16,6 +16,11 @@ test: setup lint
 module: setup $(BENCH)
 	$(BENCH) build --out out
 
+# The figures and the chart that README.md shows, after the module has changed.
+record: setup $(BENCH)
+	$(BENCH) run --funcs sys_getpid --backends all --out results/recorded/backends.txt
+	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
+
 # Also part of the tests: the modules' warnings, sparse and checkpatch.
 lint: setup
 	scripts/lint.sh
@@ -31,4 +36,4 @@ clean:
 	rm -rf bin out
 
 FORCE:
-.PHONY: run test module lint setup clean FORCE
+.PHONY: run test module record lint setup clean FORCE

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"kprof-bench/bench"
-	"kprof-bench/kernels"
 	"kprof-bench/kmod"
 
 	"github.com/spf13/cobra"
@@ -27,7 +25,7 @@ func buildCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			k, err := kernels.Get(cmd.Context(), bench.Series, kernels.Options{Dir: h.CacheDir, Progress: p.say})
+			k, err := h.Kernel(cmd.Context())
 			if err != nil {
 				return err
 			}

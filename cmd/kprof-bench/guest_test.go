@@ -16,8 +16,10 @@ import (
 	"syscall"
 	"testing"
 
+	"kprof-bench/bench"
 	"kprof-bench/guest"
 	"kprof-bench/guest/guesttest"
+	"kprof-bench/kmod"
 	"kprof-bench/results"
 )
 
@@ -98,26 +100,97 @@ func value(t *testing.T, r results.Row, unit string) float64 {
 	return v
 }
 
-// Two runs say the same to the digit, and right.
+// Two runs say the same to the digit.
+func TestTwoRuns(t *testing.T) {
+	t.Parallel()
+	kprofBench(t, "run", "--funcs", "sys_getpid,sys_clone", "--calls", "400", "--verify-determinism").must(t, 0, []string{"\nPASS: "}, nil)
+}
+
+// Each backend counts right, costs no more than it may and reports what is true.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "results.txt")
-	kprofBench(t, "run", "--funcs", "sys_getpid,sys_clone,sys_nanosleep", "--verify-determinism", "--out", out).
+	kprofBench(t, "run", "--funcs", "sys_getpid,sys_clone,sys_nanosleep", "--backends", "all", "--out", out).
 		must(t, 0, []string{"\nPASS: ", "sys_getpid", "sys_clone", "sys_nanosleep"}, []string{"boot\n", "time sys_clone by the testbed\n"})
 
 	byFunc := rows(t, out)
 	// The generators' own numbers of calls.
-	for name, calls := range map[string]float64{
-		"sys_getpid, kretprobe": 150000, "sys_clone, kretprobe": 500, "sys_nanosleep, kretprobe": 2000,
-	} {
-		r := byFunc[name]
-		if issued, reported := value(t, r, "calls-issued"), value(t, r, "calls-reported"); issued != calls || reported != calls {
-			t.Errorf("%s: %v calls issued, %v reported, want %v", name, issued, reported, calls)
+	for name, calls := range map[string]float64{"sys_getpid": 150000, "sys_clone": 500, "sys_nanosleep": 2000} {
+		for _, b := range bench.AllBackends {
+			r := byFunc[name+", "+string(b)]
+			if issued, reported := value(t, r, "calls-issued"), value(t, r, "calls-reported"); issued != calls || reported != calls {
+				t.Errorf("%s by %s: %v calls issued, %v reported, want %v", name, b, issued, reported, calls)
+			}
 		}
 	}
+	wantCheap(t, byFunc)
+	wantUnbiased(t, byFunc)
+	wantRecorded(t, byFunc)
 	text, err := exec.CommandContext(t.Context(), "go", "tool", "benchstat", out, out).CombinedOutput()
 	if err != nil || !bytes.Contains(text, []byte("Probe/func=sys_clone")) || bytes.Contains(text, []byte("benchfmt")) {
 		t.Errorf("benchstat: %v\n%s", err, text)
+	}
+}
+
+// wantCheap fails if a probe costs more instructions than it may.
+func wantCheap(t *testing.T, byFunc map[string]results.Row) {
+	t.Helper()
+	const hist = 20
+	for b, most := range map[bench.Backend]float64{
+		bench.Direct: 26, bench.KRetProbe: 415, bench.DirectHist: 26 + hist, bench.KRetProbeHist: 415 + hist,
+	} {
+		r := byFunc["sys_getpid, "+string(b)]
+		if got := value(t, r, "overhead-insn/op"); !(got > 0 && got <= most) {
+			t.Errorf("sys_getpid by %s: a probe costs %v instructions, %v at the most are wanted", b, got, most)
+		}
+	}
+}
+
+// wantUnbiased fails if a function of known length is reported to take longer or
+// shorter than may be.
+func wantUnbiased(t *testing.T, byFunc map[string]results.Row) {
+	t.Helper()
+	for name, most := range map[string]float64{
+		"tb_work(1)": 1, "tb_work_even(32)": 1, "tb_work(100)": 1, "tb_work(10000)": 20,
+	} {
+		for _, b := range bench.AllBackends {
+			r := byFunc[name+", "+string(b)]
+			if got := value(t, r, "bias-insn/op"); math.Abs(got) > most {
+				t.Errorf("%s by %s: the bias is %v instructions, %v at the most are wanted", name, b, got, most)
+			}
+		}
+	}
+}
+
+// recorded is the file that README.md's chart is drawn from.
+const recorded = "../../results/recorded/backends.txt"
+
+// wantRecorded fails if what README.md shows is not what is measured.
+func wantRecorded(t *testing.T, byFunc map[string]results.Row) {
+	t.Helper()
+	for name, r := range rows(t, recorded) {
+		for _, unit := range []string{"overhead-insn/op", "bias-insn/op"} {
+			want, got := value(t, r, unit), value(t, byFunc[name], unit)
+			if unit == "overhead-insn/op" && got != want || math.Abs(got-want) > 1 {
+				t.Errorf("%s: %v %s, recorded are %v; has make record been forgotten?", name, got, unit, want)
+			}
+		}
+	}
+}
+
+// README.md's chart is what the program draws from the recorded file.
+func TestChartIsDrawnFromTheRecordedFile(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "chart.svg")
+	var stdout, stderr bytes.Buffer
+	if code := Main(t.Context(), []string{"plot", recorded, "--out", out}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit code %d: %s", code, stderr.String())
+	}
+	want, err := os.ReadFile("../../plots/backends.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the chart in the repository is another (%v); make record makes it anew", err)
 	}
 }
 
@@ -133,6 +206,17 @@ func TestRunAtARate(t *testing.T) {
 	}
 	if got := value(t, r, "calls-reported"); got != 2000 {
 		t.Errorf("%v calls were counted, want 2000", got)
+	}
+}
+
+// All checks hold on the newest kernel too, which the results name.
+func TestRunOnNewestKernel(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "results.txt")
+	kprofBench(t, "run", "--funcs", "sys_getpid", "--kernel", kmod.NewestSeries, "--calls", "400", "--out", out).
+		must(t, 0, []string{"kernel " + kmod.NewestSeries + ".", "clock icount", "\nPASS: "}, nil)
+	if text, err := os.ReadFile(out); err != nil || !strings.Contains("\n"+string(text), "\nkernel: "+kmod.NewestSeries+".") {
+		t.Errorf("the results do not name the kernel: %v\n%s", err, text)
 	}
 }
 
@@ -161,6 +245,34 @@ func TestExec(t *testing.T) {
 	kprofBench(t, "exec", "--", "sh", "-c",
 		"echo out; echo err >&2; kprof-bench run --native --modules /modules --funcs sys_getpid --calls 400 && exit 42").
 		must(t, 42, []string{"out\n", "err\n", "clock native", "module file-", "\nPASS: "}, []string{"boot\n"})
+}
+
+// The guest's own BTF is asked, and what comes out is taken by the module, which
+// hooks what has all its arguments in registers in the cheap way. The prototypes
+// of Linux 6.1 are in include/linux/fs.h, time32.h and clk-provider.h: the last
+// function takes ten arguments, and the one before it returns two words, of which
+// the second one is what time(1) shows of so short a process.
+func TestArgs(t *testing.T) {
+	t.Parallel()
+	const funcs = "vfs_read,sys_getpid,__x64_sys_read,ns_to_kernel_old_timeval,clk_register_divider_table"
+	kprofBench(t, "exec", "--", "sh", "-c", `
+		kprof-bench args `+funcs+` && kprof-bench args __x64_sys_getpid &&
+		insmod /modules/profiler.ko funcs=`+funcs+` $(kprof-bench args `+funcs+`) &&
+		cat /sys/class/qeexo/profiler/backends
+		time sh -c 'i=0; while [ $i -lt 5000 ]; do i=$((i+1)); done' 2>&1 | grep ^user | grep -v " 0.00s" && echo "both words kept"
+		kprof-bench args vfs_read,no_such_function; echo "unknown $?"
+		kprof-bench args _printk; echo "variadic $?"
+		mount -t tmpfs none /sys; kprof-bench args vfs_read; echo "without $?"`).
+		must(t, 0, []string{
+			"args=vfs_read:4,sys_getpid:1,__x64_sys_read:1,ns_to_kernel_old_timeval:2,clk_register_divider_table:10\n",
+			"args=__x64_sys_getpid:1\n",
+			"vfs_read:direct:vfs_read:\n", "ns_to_kernel_old_timeval:direct:ns_to_kernel_old_timeval:\n",
+			"clk_register_divider_table:kretprobe:clk_register_divider_table:it takes arguments on the stack\n",
+			"both words kept\n",
+			"kprof-bench: arguments of no_such_function: no such function in the BTF of the kernel and of its modules\nunknown 2\n",
+			"kprof-bench: arguments of _printk: it takes a variable number of arguments\nvariadic 2\n",
+			"kprof-bench: the running kernel shows no BTF in /sys/kernel/btf; it must be built with CONFIG_DEBUG_INFO_BTF\nwithout 2\n",
+		}, nil)
 }
 
 // interruptMark is in the environment of what the interrupted program starts.

@@ -9,8 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"kprof-bench/bench"
+	"kprof-bench/kmod"
 
 	"github.com/spf13/cobra"
 )
@@ -18,25 +21,34 @@ import (
 // hostFlags are those of all commands that build modules or boot guests.
 type hostFlags struct {
 	profiler string
+	kernel   string
 	memory   int
 	seed     uint64
+	cpu      string
+	cmdline  []string
 	console  bool
 }
 
 func (f *hostFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.profiler, "profiler", "", "directory with other sources of profiler.ko to use")
+	cmd.Flags().StringVar(&f.kernel, "kernel", kmod.DefaultSeries, "the guest's series of Linux: "+inWords(kmod.AllSeries, "or"))
 }
 
 func (f *hostFlags) registerGuest(cmd *cobra.Command) {
 	f.register(cmd)
 	cmd.Flags().IntVar(&f.memory, "memory", 0, "the guest's memory in MiB (default 512)")
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "the guest's seed of randomness, which moves its addresses (default 1)")
+	cmd.Flags().StringVar(&f.cpu, "cpu", "", "the guest's model of processor, by QEMU's name (default max)")
+	cmd.Flags().StringArrayVar(&f.cmdline, "append", nil, "add this to the guest's kernel command line, such as retbleed=stuff")
 	cmd.Flags().BoolVar(&f.console, "console", false, "show what the guest's kernel prints")
 }
 
 // host makes what the experiments run on. Progress goes to stderr.
 func (f *hostFlags) host(progress func(string), stderr io.Writer) (bench.Host, error) {
-	h := bench.Host{MemoryMiB: f.memory, Seed: f.seed, Progress: progress}
+	if !slices.Contains(kmod.AllSeries, f.kernel) {
+		return bench.Host{}, fmt.Errorf("there is no kernel %q; %s are", f.kernel, inWords(kmod.AllSeries, "and"))
+	}
+	h := bench.Host{Series: f.kernel, MemoryMiB: f.memory, Seed: f.seed, CPU: f.cpu, Cmdline: f.cmdline, Progress: progress}
 	var err error
 	if h.CacheDir, err = cacheDir(); err != nil {
 		return h, err
@@ -50,6 +62,12 @@ func (f *hostFlags) host(progress func(string), stderr io.Writer) (bench.Host, e
 		h.Console = stderr
 	}
 	return h, nil
+}
+
+// inWords lists words, the last of which follows the conjunction.
+func inWords(words []string, conjunction string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
 }
 
 // guestHost is host for commands that boot guests.

@@ -36,7 +36,8 @@ func TestLicences(t *testing.T) {
 			t.Fatal(err)
 		}
 		licence := "MIT"
-		if dir := filepath.Dir(file); dir == "kmod/profiler" || dir == "kmod/testbed" {
+		switch filepath.Dir(file) {
+		case "kmod/profiler", "kmod/testbed", "kmod/profilertest/poison":
 			licence = "GPL-2.0-only"
 		}
 		head := strings.Join(strings.SplitN(string(text), "\n", 3)[:2], "\n")

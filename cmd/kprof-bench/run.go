@@ -14,6 +14,7 @@ import (
 
 	"kprof-bench/bench"
 	"kprof-bench/guest"
+	"kprof-bench/kmod"
 	"kprof-bench/results"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ import (
 type runFlags struct {
 	hostFlags
 	funcs   []string
+	by      []string
 	rate    string
 	calls   int
 	clock   string
@@ -54,6 +56,8 @@ oopsed or warned, 4 it hung, 5 it did not boot.`,
 	}
 	f.registerGuest(cmd)
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
+	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
+		"ways of probing that are measured: direct, kretprobe, direct+hist, kretprobe+hist, or all")
 	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")
 	cmd.Flags().IntVar(&f.calls, "calls", 0, "probed calls of each function (default: what suits it)")
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount),
@@ -114,6 +118,9 @@ func (f *runFlags) options() (bench.Options, error) {
 	if f.native {
 		clock = bench.Native
 	}
+	if f.native && f.kernel != kmod.DefaultSeries {
+		return bench.Options{}, errors.New("--kernel is the guest's, and --native uses the running kernel")
+	}
 	if f.modules != "" && !f.native {
 		return bench.Options{}, errors.New("--modules goes with --native; use --profiler for other sources")
 	}
@@ -125,7 +132,11 @@ func (f *runFlags) options() (bench.Options, error) {
 			return bench.Options{}, err
 		}
 	}
-	o := bench.Options{Funcs: f.funcs, Rate: f.rate, Calls: f.calls, Clock: clock}
+	backends, err := bench.ParseBackends(f.by)
+	if err != nil {
+		return bench.Options{}, err
+	}
+	o := bench.Options{Funcs: f.funcs, Backends: backends, Rate: f.rate, Calls: f.calls, Clock: clock}
 	return o, o.Check()
 }
 
