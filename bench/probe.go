@@ -82,13 +82,14 @@ func (p probed) sample() Sample {
 }
 
 // How far a reported average may be from the true one, on a clock that counts
-// instructions. Interrupts that fall into calls are part of their durations; a
-// timer interrupt is about 3100 instructions in 4 million. Calls vary when
-// memory has to be found for them, say, and then what went on between them
-// matters too, which is not quite the same for both.
+// instructions. Interrupts that fall into system calls are part of their
+// durations, and a sleep ends at a tick of a timer that has one for every 10
+// instructions. Calls vary when memory has to be found for them, say, and then
+// what went on between them matters too, which is not quite the same for both.
 const (
 	averageSlack  = 1
-	averagePart   = 0.001
+	averagePart   = 0.001 // of a function of known length, which is not interrupted
+	syscallPart   = 0.005
 	averageErrors = 4 // standard errors of the difference of two means
 
 	varying     = 0.01 // a standard deviation of more than this part of the mean
@@ -98,7 +99,11 @@ const (
 // slack is how far the average may be from what it is held against. Where calls
 // differ much from each other it depends on how many were timed by either side.
 func (p probed) slack() float64 {
-	slack := max(averageSlack, averagePart*p.meanTruth)
+	part := syscallPart
+	if p.n != 0 {
+		part = averagePart
+	}
+	slack := max(averageSlack, part*p.meanTruth)
 	variance, err := stats.SampleVariance(p.truths)
 	if err != nil || p.reported == 0 {
 		return slack

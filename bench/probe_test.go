@@ -110,12 +110,12 @@ func TestChecksOfAProbedFunction(t *testing.T) {
 		"durations are doubled": {func(p *probed) { p.average *= 2 }, ICount, []outcome{
 			held(calls), {average, Failed, []string{"reports 136.4 insn"}},
 		}},
-		// Of so long a function 2 in a thousand are more than an instruction.
-		"a long one's durations are 2 per mille too long": {func(p *probed) {
-			p.truths, p.truth, p.meanTruth = repeat(20003, 100), 20003, 20003
-			p.average = 20003 * 1.002
+		// Of so long a function 1 in a hundred is more than an instruction.
+		"a long one's durations are 1 % too long": {func(p *probed) {
+			p.truths, p.truth, p.meanTruth = repeat(20000, 100), 20000, 20000
+			p.average = 20000 * 1.01
 		}, ICount, []outcome{
-			held(calls), {average, Failed, []string{"20003.0 (±20.0)"}},
+			held(calls), {average, Failed, []string{"20000.0 (±100.0)"}},
 		}},
 		"the mean counts, not the median": {func(p *probed) {
 			p.meanTruth = 168 // a few calls took far longer
@@ -181,9 +181,18 @@ func TestSlack(t *testing.T) {
 		"no truth":               {nil, 0, 12, 1},
 		"nothing reported":       {[]float64{97, 97, 103, 103}, 100, 0, 1},
 	} {
-		p := probed{truths: test.truths, meanTruth: test.mean, reported: test.reported}
+		p := probed{n: 1, truths: test.truths, meanTruth: test.mean, reported: test.reported}
 		if got := p.slack(); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%s: slack is %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestSlackOfSystemCalls(t *testing.T) {
+	for mean, want := range map[float64]float64{68: 1, 1000: 5, 6479: 32.395} {
+		p := probed{truths: repeat(mean, 100), meanTruth: mean, reported: 1000}
+		if got := p.slack(); math.Abs(got-want) > 1e-9 {
+			t.Errorf("of %v instructions: slack is %v, want %v", mean, got, want)
 		}
 	}
 }

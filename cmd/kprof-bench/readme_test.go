@@ -44,7 +44,7 @@ func consoleCommands(text string) []shown {
 
 var (
 	revision = regexp.MustCompile(`module [0-9a-f]{12}`)
-	number   = regexp.MustCompile(`[0-9]+(\.[0-9]+)*`)
+	number   = regexp.MustCompile(`-?[0-9]+(\.[0-9]+)*`)
 	blanks   = regexp.MustCompile(`\s+`)
 )
 
@@ -112,6 +112,7 @@ func TestFirstMissing(t *testing.T) {
 		miss string
 	}{
 		{"other numbers", []string{"a 12  b", "PASS: 3"}, "noise\na 7 b\nPASS: 41.5\n", ""},
+		{"below zero", []string{"bias 0.5"}, "bias -12\n", ""},
 		{"other word", []string{"a 12 b", "PASS: 3"}, "a 7 b\nFAIL: 3\n", "PASS: 3"},
 		{"other order", []string{"a", "b"}, "b\na\n", "b"},
 		{"a line fewer", []string{"a", "a"}, "a\n", "a"},
