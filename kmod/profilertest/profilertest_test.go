@@ -23,7 +23,7 @@ import (
 // done with, each in a boot of its own.
 var backends = []string{"direct", "kretprobe"}
 
-var cycles = flag.Int("cycles", 6, "how often TestCycles loads and unloads the module")
+var cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
 
 // One boot each. A group that needs no more than the default memory and the
 // exact clock has them.
@@ -56,12 +56,13 @@ func TestSleepersAndThunks(t *testing.T) {
 // TestWithoutSweep shows that the sleepers' checks can fail: without the sweep
 // they return into what has taken the place of the module.
 func TestWithoutSweep(t *testing.T) {
+	t.Parallel()
 	j := job("some sleepers")
 	j.Backend = "direct"
 	k := guesttest.Kernel(t)
 	cfg := config(t, kmod.DefaultSeries, j, nil)
 	i := slices.IndexFunc(cfg.Files, func(f guest.File) bool { return f.Path == profilertest.ProfilerPath })
-	cfg.Files[i].Source = guesttest.ModuleFor(t, k, kmod.ProfilerModule, without(t, kmod.ProfilerSource(), "krp_direct.c", "		krp_sweep(funcs, n, &nobody);\n")).Path
+	cfg.Files[i].Source = guesttest.ModuleFor(t, k, kmod.ProfilerModule, without(t, kmod.ProfilerSource(), "krp_direct.c", "		krp_sweep(funcs, n, &krp_nobody);\n")).Path
 	rep := guesttest.Boot(t, cfg)
 	if rep.Ending != guest.KernelOops || !strings.Contains(rep.Console, "RIP: ") || !strings.Contains(rep.Console, "poison") {
 		t.Errorf("%v: %s\nconsole:\n%s", rep.Ending, rep.Detail, rep.Console)
@@ -164,6 +165,7 @@ func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
 
 // run boots a guest that does a group of checks, each of which is a subtest.
 func run(t *testing.T, series string, j profilertest.Job, edit func(*guest.Config)) {
+	t.Parallel()
 	rep := guesttest.Boot(t, config(t, series, j, edit))
 	checks := 0
 	for _, r := range rep.Records {

@@ -407,7 +407,7 @@ func racingChanges(t *T) {
 		until(&working, func() error { _, err := p.Histogram(); return err }),
 		func() error {
 			defer working.Store(false)
-			for i := range 12 {
+			for i := range 6 {
 				all := [][]string{{"tb_work", "tb_recurse", "tb_sleep"}, {"tb_timer_fn", "tb_work"}, {"tb_sleep", "tb_work", "sys_read"}}
 				if err := p.SetFuncs(all[i%len(all)]...); err != nil {
 					return err
