@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -106,7 +107,7 @@ func makeCalls() error {
 		"sys_getpid":    func() error { unix.RawSyscall(unix.SYS_GETPID, 0, 0, 0); return nil },
 		"sys_read":      func() error { _, err := unix.Read(zero, buf[:]); return err },
 		"sys_futex":     func() error { return wakeNobody(&word) },
-		"sys_nanosleep": func() error { return unix.Nanosleep(&brief, nil) },
+		"sys_nanosleep": func() error { return nap(&brief) },
 		"sys_clone":     func() error { return exec.Command(filepath.Join("/bin", "true")).Run() },
 	} {
 		for range threadCalls[f] {
@@ -114,6 +115,15 @@ func makeCalls() error {
 				return fmt.Errorf("%s: %w", f, err)
 			}
 		}
+	}
+	return nil
+}
+
+// nap sleeps, perhaps not to the end: the signal that a child has ended comes
+// to any thread. The call was made all the same.
+func nap(d *unix.Timespec) error {
+	if err := unix.Nanosleep(d, nil); !errors.Is(err, unix.EINTR) {
+		return err
 	}
 	return nil
 }
