@@ -219,7 +219,7 @@ func TestCheckStatus(t *testing.T) {
 		"stale":       {kmod.Status{Scans: 9, Stale: 8}, []outcome{{scans, Held, nil}, {losses, Failed, []string{"stale 8"}}}},
 		"all of them": {kmod.Status{Scans: 9, Lost: 1, Missed: 2, Stale: 3}, []outcome{
 			{scans, Held, nil}, {losses, Failed, []string{"lost 1, missed 2, stale 3"}}}},
-		"what is no loss": {kmod.Status{Scans: 9, Live: 1, Allocated: 2, Freed: 1, UnknownFree: 3, ScanNs: 4, ScanWords: 5, DevicePages: 6, PoisonedPages: 7, BookkeepingWords: 8},
+		"what is no loss": {kmod.Status{Scans: 9, Live: 1, Allocated: 2, Freed: 1, UnknownFree: 3, ScanNs: 4, ScanWords: 5, DevicePages: 6, PoisonedPages: 7, BookkeepingWords: 8, FreePages: 9, IdleWords: 10},
 			[]outcome{{scans, Held, nil}, {losses, Held, nil}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -89,7 +89,8 @@ type Status struct {
 	UnknownFree, Overwritten, Lost, Missed uint64
 	Scans, ScanNs, ScanWords               uint64
 	UnreadablePages, DevicePages           uint64
-	PoisonedPages, BookkeepingWords, Stale uint64
+	PoisonedPages, FreePages               uint64
+	BookkeepingWords, IdleWords, Stale     uint64
 	// BookkeepingKnown is 1 when the allocator's own words can be told from
 	// references.
 	BookkeepingKnown uint64
@@ -282,7 +283,9 @@ func ParseStatus(text []byte) (Status, error) {
 		"scan_unreadable_pages":  &s.UnreadablePages,
 		"scan_device_pages":      &s.DevicePages,
 		"scan_poisoned_pages":    &s.PoisonedPages,
+		"scan_free_pages":        &s.FreePages,
 		"scan_bookkeeping_words": &s.BookkeepingWords,
+		"scan_idle_words":        &s.IdleWords,
 		"scan_stale":             &s.Stale,
 		"bookkeeping_known":      &s.BookkeepingKnown,
 	}

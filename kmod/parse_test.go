@@ -135,7 +135,9 @@ scan_words 512
 scan_unreadable_pages 0
 scan_device_pages 7
 scan_poisoned_pages 0
+scan_free_pages 3
 scan_bookkeeping_words 6
+scan_idle_words 9
 scan_stale 0
 bookkeeping_known 1
 `
@@ -143,7 +145,7 @@ bookkeeping_known 1
 func TestParseStatus(t *testing.T) {
 	got, err := ParseStatus([]byte(statusText))
 	want := Status{Live: 2, Allocated: 5, Freed: 3, UnknownFree: 1, Scans: 4, ScanNs: 123456,
-		ScanWords: 512, DevicePages: 7, BookkeepingWords: 6, BookkeepingKnown: 1}
+		ScanWords: 512, DevicePages: 7, FreePages: 3, BookkeepingWords: 6, IdleWords: 9, BookkeepingKnown: 1}
 	if err != nil || cmp.Diff(want, got) != "" {
 		t.Errorf("error %v, difference %s", err, cmp.Diff(want, got))
 	}

@@ -16,7 +16,7 @@ import (
 // 100,000 strings, and makes an unknown one an error.
 var testbedClasses = []string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
-	"tagged", "packed", "arena",
+	"tagged", "packed", "arena", "stack", "oldstack",
 	"big", "vzalloc", "kvmalloc", "vmalloc_user", "vmap",
 }
 

@@ -146,6 +146,19 @@ static inline void **kprof_open_priv(struct file *file)
 	return &of->priv;
 }
 
+/*
+ * The cache that a slab's objects come from, as a number to compare. Of struct
+ * slab, which lies over the page, no header tells more.
+ */
+static inline unsigned long kprof_slab_cache(const struct page *slab)
+{
+#if KPROF_IS_SERIES(6, 1)
+	return (unsigned long)slab->mapping;
+#else
+	return (unsigned long)slab->lru.next;
+#endif
+}
+
 /* Where a kprobe reports an unexported function to be; see symbols.h. */
 unsigned long kprof_symbol_address(const char *name);
 

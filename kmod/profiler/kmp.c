@@ -264,10 +264,11 @@ ssize_t kmp_status_show(char *buf)
 	n += sysfs_emit_at(buf, n, "scans %llu\nscan_ns %llu\nscan_words %llu\n",
 			   r.scans, r.ns, r.words);
 	n += sysfs_emit_at(buf, n,
-			   "scan_unreadable_pages %llu\nscan_device_pages %llu\nscan_poisoned_pages %llu\n",
-			   r.unreadable, r.device, r.poisoned);
-	n += sysfs_emit_at(buf, n, "scan_bookkeeping_words %llu\nscan_stale %llu\n",
-			   r.bookkeeping, r.stale);
+			   "scan_unreadable_pages %llu\nscan_device_pages %llu\nscan_poisoned_pages %llu\nscan_free_pages %llu\n",
+			   r.unreadable, r.device, r.poisoned, r.free);
+	n += sysfs_emit_at(buf, n,
+			   "scan_bookkeeping_words %llu\nscan_idle_words %llu\nscan_stale %llu\n",
+			   r.bookkeeping, r.idle, r.stale);
 	n += sysfs_emit_at(buf, n, "bookkeeping_known %d\n", vmap_known());
 	return n;
 }

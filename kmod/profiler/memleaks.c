@@ -23,6 +23,7 @@
 
 #include "blocks.h"
 #include "compat.h"
+#include "idle.h"
 #include "profiler.h"
 #include "scan.h"
 #include "snap.h"
@@ -63,22 +64,25 @@ static void put_hex32(char *to, u32 value)
 	put_unaligned_be64(x, to);
 }
 
-static char *put_address(char *to, unsigned long addr)
+static char *put_address(char *to, u32 upper, u32 lower)
 {
 	*to++ = '0';
 	*to++ = 'x';
-	put_hex32(to, upper_32_bits(addr));
-	put_hex32(to + 8, lower_32_bits(addr));
+	put_hex32(to, upper);
+	put_hex32(to + 8, lower);
 	return to + 16;
 }
 
 static void put_line(char *to, const struct live_block *b)
 {
 	bool held = b->page & BLOCK_REFERENCED;
+	u64 page = BLOCK_PAGE(b->page);
 
-	to = put_address(to, BLOCK_PAGE(b->page) << PAGE_SHIFT);
+	/* Never the whole address, which an interrupt would leave on the stack. */
+	to = put_address(to, page >> (32 - PAGE_SHIFT), page << PAGE_SHIFT);
 	memcpy(to, held ? HELD : LEAK, sizeof(LEAK) - 1);
-	to = put_address(to + sizeof(LEAK) - 1, b->ip);
+	to = put_address(to + sizeof(LEAK) - 1, upper_32_bits(b->ip),
+			 lower_32_bits(b->ip));
 	*to = '\n';
 }
 
@@ -244,6 +248,7 @@ static int report_take(void **data, size_t *len, size_t *bytes)
 			last_report = report;
 		}
 		mutex_unlock(&scan_mutex);
+		idle_wipe_own_stack();
 	}
 	if (ret) {
 		report_free(r);

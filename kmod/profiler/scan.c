@@ -28,6 +28,7 @@
 
 #include "blocks.h"
 #include "compat.h"
+#include "idle.h"
 #include "scan.h"
 #include "vmap.h"
 
@@ -51,6 +52,7 @@
  * @one_high: the upper halves are all the same
  * @stack: page frames of the scanning task's own stack. Whatever lies on it is
  *	ours, left from this very search.
+ * @idle: what is known of memory that is not in use
  * @report: what was done
  */
 struct scan {
@@ -62,6 +64,7 @@ struct scan {
 	u32 high;
 	bool one_high;
 	unsigned long stack[STACK_PAGES];
+	struct idle idle;
 	struct scan_report *report;
 };
 
@@ -192,6 +195,8 @@ static void examine(struct scan *s, u64 word, const u64 *at, unsigned long pfn)
 	where = (unsigned long)pfn_to_kaddr(pfn) + offset_in_page(at);
 	if (vmap_is_bookkeeping(where, b->page))
 		s->report->bookkeeping++;
+	else if (idle_word(&s->idle, pfn_to_page(pfn), offset_in_page(at)))
+		s->report->idle++;
 	else
 		b->page |= BLOCK_REFERENCED;
 }
@@ -278,6 +283,10 @@ static struct page *readable_page(struct scan *s, unsigned long pfn,
 	}
 	if (PageHWPoison(page) || PageOffline(page)) {
 		s->report->poisoned++;
+		return NULL;
+	}
+	if (idle_is_free(page)) {
+		s->report->free++;
 		return NULL;
 	}
 	return page;
@@ -408,6 +417,7 @@ int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
 		return ret;
 	find_own_stack(&s);
 	ret = read_range(&s, start, end - 1);
+	idle_exit(&s.idle);
 	kvfree(s.slots);
 	return ret;
 }

@@ -20,7 +20,9 @@ struct live_block;
  * @unreadable: pages that vanished while they were read
  * @device: pages passed over because reading them may have side effects
  * @poisoned: pages passed over because their memory is broken or not there
+ * @free: pages passed over because they are free
  * @bookkeeping: pointers to blocks that were the allocator's own
+ * @idle: pointers to blocks in memory that nobody will use any more
  * @stale: blocks left out because they are not mapped any more: their release
  *	was missed
  */
@@ -31,7 +33,9 @@ struct scan_report {
 	u64 unreadable;
 	u64 device;
 	u64 poisoned;
+	u64 free;
 	u64 bookkeeping;
+	u64 idle;
 	u64 stale;
 };
 

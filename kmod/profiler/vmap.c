@@ -6,14 +6,16 @@
  * taken for references they would hide every leak. Three words name the start
  * of a block: vm_struct.addr, vmap_area.va_start, and va_end of the area
  * before it, which ends where the block begins, because areas and their guard
- * pages are adjacent. They are told by their exact places: what lies beside a
- * word says nothing, an array of pointers to neighbouring blocks looks just
- * like a vmap_area.
+ * pages are adjacent. Those in use are told by their exact places: what lies
+ * beside a word says nothing, an array of pointers to neighbouring blocks looks
+ * just like the start of a vmap_area.
+ *
+ * What was freed, or is not in use, cannot be looked up. It is told by all of
+ * its words and the slab cache in which it lies.
  */
 #include <linux/kprobes.h>
-#include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/rbtree.h>
+#include <linux/page-flags.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -83,51 +85,90 @@ static bool in_previous_area(unsigned long where, unsigned long start)
 	return area && where == (unsigned long)&area->va_end;
 }
 
-/* Whether the neighbours in a list name the entry at this place. */
-static bool is_listed(const struct list_head *list)
+/*
+ * Whether a place in the direct map belongs to the slab cache that another one
+ * belongs to.
+ */
+static bool in_cache_of(const void *place, const void *other)
 {
-	struct list_head *next, *prev;
-	unsigned long back;
+	struct page *page = virt_to_head_page(place);
 
-	if (!read_word(&list->next, (unsigned long *)&next) ||
-	    !read_word(&list->prev, (unsigned long *)&prev) || next == list)
-		return false;
-	return read_word(&next->prev, &back) && back == (unsigned long)list &&
-	       read_word(&prev->next, &back) && back == (unsigned long)list;
-}
-
-/* Whether the parent in a tree, if there is one, names the node at this place. */
-static bool is_in_tree(const struct rb_node *node)
-{
-	unsigned long parent_color, left, right;
-	const struct rb_node *parent;
-
-	if (!read_word(&node->__rb_parent_color, &parent_color))
-		return false;
-	parent = (const struct rb_node *)(parent_color & ~3UL);
-	if (!parent)
-		return true;
-	return read_word(&parent->rb_left, &left) &&
-	       read_word(&parent->rb_right, &right) &&
-	       (left == (unsigned long)node || right == (unsigned long)node);
+	return PageSlab(page) && virt_addr_valid(other) &&
+	       kprof_slab_cache(page) ==
+	       kprof_slab_cache(virt_to_head_page(other));
 }
 
 /*
- * An area that is free, or waits to be, and ends where the block begins. These
- * are in trees that cannot be searched from here. What tells one is that it
- * begins at a page below (or at 1, where the allocator's space begins) and is
- * linked into a tree and a list in just the places where a vmap_area is.
+ * What the pointers in an object hold that is listed, or was: an address of the
+ * kernel's, or what a list entry is poisoned with.
  */
-static bool in_unused_area(unsigned long where, unsigned long start)
+static bool is_link(const void *p)
 {
-	const struct vmap_area *area;
-	unsigned long from;
+	return (long)p < 0;
+}
 
-	area = container_of((unsigned long *)where, struct vmap_area, va_end);
-	if (!read_word(&area->va_start, &from) || from >= start ||
-	    (from != 1 && offset_in_page(from)))
-		return false;
-	return is_listed(&area->list) && is_in_tree(&area->rb_node);
+/* Free areas begin at 1, where the allocator's space does, or at a page. */
+static bool is_area(const struct vmap_area *a)
+{
+	unsigned long parent = a->rb_node.__rb_parent_color & ~3UL;
+
+	return a->va_start < a->va_end && !offset_in_page(a->va_end) &&
+	       (a->va_start == 1 || !offset_in_page(a->va_start)) &&
+	       is_link(a->list.next) && is_link(a->list.prev) &&
+	       (!parent || is_link((void *)parent));
+}
+
+/*
+ * An area that is not in use, or was not when it was freed: it keeps the
+ * address that it had, until the slab object is used for something else. The
+ * areas that are free, or wait to be, are in trees that cannot be searched from
+ * here. What tells one is that it lies in their slab cache and looks like one.
+ */
+static bool is_idle_area(unsigned long place, const struct vmap_area *live)
+{
+	struct vmap_area a;
+
+	return in_cache_of((void *)place, live) &&
+	       !copy_from_kernel_nofault(&a, (void *)place, sizeof(a)) &&
+	       is_area(&a);
+}
+
+static bool in_idle_area(unsigned long where, unsigned long start)
+{
+	const struct vmap_area *live = lookup_area(start);
+
+	return live &&
+	       (is_idle_area(where - offsetof(struct vmap_area, va_start), live) ||
+		is_idle_area(where - offsetof(struct vmap_area, va_end), live));
+}
+
+/*
+ * Everything in a vm_struct that says the same thing twice, or can only be one
+ * thing. The allocator of slab objects writes over one word of a freed one,
+ * which on all kernels known is @pages or @phys_addr.
+ */
+static bool is_vm(const struct vm_struct *vm)
+{
+	unsigned long guard = vm->flags & VM_NO_GUARD ? 0 : PAGE_SIZE;
+
+	return !vm->next && !offset_in_page(vm->size) &&
+	       vm->size == ((unsigned long)vm->nr_pages << PAGE_SHIFT) + guard &&
+	       vm->flags & VM_ALLOC &&
+	       (unsigned long)vm->caller >= __START_KERNEL_map;
+}
+
+/* A vm_struct of an earlier block at this address, which was freed. */
+static bool in_freed_vm(unsigned long where, unsigned long start)
+{
+	const struct vmap_area *live = lookup_area(start);
+	unsigned long place = where - offsetof(struct vm_struct, addr);
+	unsigned long own;
+	struct vm_struct vm;
+
+	return live && read_word(&live->vm, &own) &&
+	       in_cache_of((void *)place, (void *)own) &&
+	       !copy_from_kernel_nofault(&vm, (void *)place, sizeof(vm)) &&
+	       is_vm(&vm);
 }
 
 /**
@@ -145,5 +186,5 @@ bool vmap_is_bookkeeping(unsigned long where, u64 page)
 	if (!lookup_area)
 		return false;
 	return in_own_area(where, start) || in_previous_area(where, start) ||
-	       in_unused_area(where, start);
+	       in_idle_area(where, start) || in_freed_vm(where, start);
 }

@@ -10,6 +10,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -52,6 +53,8 @@ TB_SITE(interior, vmalloc(b->size))
 TB_SITE(tagged, vmalloc(b->size))
 TB_SITE(packed, vmalloc(b->size))
 TB_SITE(arena, vmalloc(b->size))
+TB_SITE(stack, vmalloc(b->size))
+TB_SITE(oldstack, vmalloc(b->size))
 TB_SITE(big, vmalloc(b->size))
 TB_SITE(vzalloc, vzalloc(b->size))
 TB_SITE(kvmalloc, kvmalloc(b->size, GFP_KERNEL))
@@ -210,6 +213,31 @@ static void tb_drop_vblock(struct tb_block *b)
 	vfree(b->holder);
 }
 
+static int tb_keep_on_stack(struct tb_block *b, bool old)
+{
+	struct tb_holder *h = tb_holder_start(b->page, old);
+
+	if (IS_ERR(h))
+		return PTR_ERR(h);
+	b->thread = h;
+	return 0;
+}
+
+static int tb_keep_stack(struct tb_block *b, unsigned long start)
+{
+	return tb_keep_on_stack(b, false);
+}
+
+static int tb_keep_oldstack(struct tb_block *b, unsigned long start)
+{
+	return tb_keep_on_stack(b, true);
+}
+
+static void tb_drop_stack(struct tb_block *b)
+{
+	tb_holder_stop(b->thread);
+}
+
 /* A ring of one, until tb_chain_link() makes it longer. */
 static int tb_keep_chain(struct tb_block *b, unsigned long start)
 {
@@ -276,6 +304,10 @@ static const struct tb_class tb_classes[] = {
 	  .keep = tb_keep_packed, .drop = tb_drop_packed },
 	{ .name = "arena", .site = tb_site_arena,
 	  .keep = tb_keep_arena, .drop = tb_drop_arena },
+	{ .name = "stack", .site = tb_site_stack,
+	  .keep = tb_keep_stack, .drop = tb_drop_stack },
+	{ .name = "oldstack", .site = tb_site_oldstack,
+	  .keep = tb_keep_oldstack, .drop = tb_drop_stack },
 	/* Beyond 2 MiB the list of pages is a vmalloc area of its own. */
 	{ .name = "big", .other = true, .site = tb_site_big,
 	  .min_size = SZ_2M + PAGE_SIZE },

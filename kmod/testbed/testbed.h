@@ -164,6 +164,7 @@ extern struct mutex tb_blocks_lock;
  * @node:	list node that holds it
  * @word:	per-CPU word that holds it
  * @holder:	vzalloc()ed page that holds it
+ * @thread:	thread with a stack that holds it, or did
  * @pages:	pages mapped by vmap()
  * @prev:	the block of the same ring that holds this one's start
  * @next:	the block of the same ring whose start this one holds
@@ -178,6 +179,7 @@ struct tb_block {
 		struct tb_node *node;
 		unsigned long __percpu *word;
 		unsigned long *holder;
+		struct tb_holder *thread;
 		struct page **pages;
 		struct {
 			struct tb_block *prev;
@@ -219,6 +221,11 @@ struct tb_class {
 const struct tb_class *tb_class_find(const char *name, bool other);
 bool tb_class_is_chain(const struct tb_class *class);
 void tb_chain_link(struct tb_block *prev, struct tb_block *next);
+
+/* holders.c */
+
+struct tb_holder *tb_holder_start(unsigned long page, bool old);
+void tb_holder_stop(struct tb_holder *h);
 
 /* regions.c */
 

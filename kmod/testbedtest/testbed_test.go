@@ -15,7 +15,7 @@ import (
 // classes are those whose blocks come from vmalloc() itself.
 var classes = []string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
-	"tagged", "packed", "arena", "big",
+	"tagged", "packed", "arena", "stack", "oldstack", "big",
 }
 
 // TestObject reads the module as it was built.

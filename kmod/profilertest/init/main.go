@@ -70,6 +70,7 @@ var groups = map[string][]check{
 		{"vmallocinfo", vmallocinfo},
 		{"profiled at the same time", profiledAtTheSameTime},
 		{"ftrace switched off", ftraceSwitchedOff},
+		{"residue", residue},
 		{"storm", storm},
 	},
 	"real time": {

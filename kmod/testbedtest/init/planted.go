@@ -22,7 +22,7 @@ import (
 // plantable are the classes that "plant" takes.
 var plantable = []string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
-	"tagged", "packed", "arena",
+	"tagged", "packed", "arena", "stack", "oldstack",
 }
 
 // perClass is how many blocks of each class are planted.
