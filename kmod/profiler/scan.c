@@ -12,6 +12,12 @@
  * All words that could be a pointer to a block are found by one or two
  * instructions for each word, whatever the number of blocks; only those are
  * looked up.
+ *
+ * There is no loop of vector instructions. AVX2 takes a third of the
+ * instructions, and reads what lies in the caches two to three times as fast.
+ * But nearly all of it comes from RAM, and that only by a tenth (1 GiB on an
+ * EPYC: 28.6 GB/s in place of 26.2), which is not worth the preemption that
+ * would have to be off.
  */
 #include <linux/hash.h>
 #include <linux/log2.h>
