@@ -112,6 +112,18 @@ func TestTestbedCommands(t *testing.T) {
 		{"blocks", "7 data ffffc90000065000 ffffffffc0203b70 5000\n",
 			func(t *Testbed) (any, error) { return t.Blocks() },
 			[]Block{{ID: 7, Class: "data", Page: 0xffffc90000065, Site: 0xffffffffc0203b70, Size: 5000}}},
+		{"churn 300 8192", "pairs=300\nirq=99\n", func(t *Testbed) (any, error) { return t.Churn(300, 8192) },
+			Churned{Pairs: 300, IRQ: 99}},
+		{"batch 2 4096", "ffffc90000065000\nffffc90000067000\n", func(t *Testbed) (any, error) { return t.Batch(2, 4096) },
+			[]uint64{0xffffc90000065, 0xffffc90000067}},
+		{"batch off", "", func(t *Testbed) (any, error) { return nil, t.BatchOff() }, nil},
+		{"stray 1", "ffffc90000065000\n", func(t *Testbed) (any, error) { return t.Stray(1) },
+			[]uint64{0xffffc90000065}},
+		{"purge", "", func(t *Testbed) (any, error) { return nil, t.Purge() }, nil},
+		{"hazard poisoned 5", "", func(t *Testbed) (any, error) { return nil, t.MakeHazard(HazardPoisoned, 5) }, nil},
+		{"hazard state", "read=1\nvanished=2\n", func(t *Testbed) (any, error) { return t.HazardState() },
+			HazardState{Read: true, Vanished: 2}},
+		{"hazard off", "", func(t *Testbed) (any, error) { return nil, t.EndHazard() }, nil},
 	} {
 		t.Run(test.command, func(t *testing.T) {
 			fake := &fakeTestbed{replies: map[string]string{test.command: test.reply}}
@@ -145,6 +157,14 @@ func TestParseSleepersRefuses(t *testing.T) {
 	for _, text := range []string{"1 plain\n", "x plain asleep\n", "1 plain dead\n", "1 plain asleep 2\n", "\n"} {
 		if got, err := parseSleepers(text); err == nil {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestParsePagesRefuses(t *testing.T) {
+	for _, text := range []string{"ffffc90000065001\n", "ffffc90000065000", "c90000065000\n", "ffffc9000006g000\n", "\n"} {
+		if got, err := parsePages(text); err == nil {
+			t.Errorf("%q: %#x", text, got)
 		}
 	}
 }

@@ -14,6 +14,9 @@ type Job struct {
 	// Cycles is how often the module is loaded and unloaded in the group that
 	// is about that.
 	Cycles int `json:"cycles,omitempty"`
+	// Pairs is how many blocks come and go in the check of what two processors
+	// do to the table of blocks.
+	Pairs int `json:"pairs,omitempty"`
 }
 
 // OutcomeKind is the kind of the record that carries an [Outcome].

@@ -23,7 +23,10 @@ import (
 // done with, each in a boot of its own.
 var backends = []string{"direct", "kretprobe"}
 
-var cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
+var (
+	cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
+	pairs  = flag.Int("pairs", 20_000, "how many blocks come and go in TestTwoProcessors")
+)
 
 // One boot each. A group that needs no more than the default memory and the
 // exact clock has them.
@@ -133,7 +136,9 @@ func TestManyBlocks(t *testing.T) {
 
 // TestTwoProcessors is about races. Nothing in it depends on time.
 func TestTwoProcessors(t *testing.T) {
-	eachProbing(t, job("two processors"), func(c *guest.Config) { c.Clock = guest.TCG })
+	j := job("two processors")
+	j.Pairs = *pairs
+	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG })
 }
 
 // TestCycles takes a second or two for each cycle, and says nothing meanwhile.

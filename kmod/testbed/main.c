@@ -54,6 +54,11 @@ static const struct tb_command tb_commands[] = {
 	{ "regions", "regions", 0, 0, tb_cmd_regions },
 	{ "dump", "dump REGION", 1, 1, tb_cmd_dump },
 	{ "fill", "fill arena zero|random", 2, 2, tb_cmd_fill },
+	{ "churn", "churn PAIRS SIZE", 2, 2, tb_cmd_churn },
+	{ "batch", "batch COUNT SIZE|off", 1, 2, tb_cmd_batch },
+	{ "stray", "stray COUNT", 1, 1, tb_cmd_stray },
+	{ "purge", "purge", 0, 0, tb_cmd_purge },
+	{ "hazard", "hazard KIND PAGE|state|off", 1, 2, tb_cmd_hazard },
 	{ "spread", "spread on|off", 1, 1, tb_cmd_spread },
 };
 
@@ -199,6 +204,8 @@ static int tb_close(struct inode *inode, struct file *file)
 
 	tb_sleepers_stop(s);
 	tb_occupy_end(s);
+	tb_batch_end(s);
+	tb_hazard_end(s);
 	tb_refprobe_remove(s);
 	tb_reset_result(s);
 	kfree(s);

@@ -23,6 +23,7 @@ struct file;
 struct ftrace_ops;
 struct hrtimer;
 struct pt_regs;
+struct tb_batch;
 struct tb_refprobe;
 struct tb_region;
 struct tb_sleepers;
@@ -46,6 +47,7 @@ typedef long (*tb_syscall_fn)(const struct pt_regs *regs);
  * @ref:	this session's reference probe, or NULL
  * @sleepers:	this session's sleeping threads, or NULL
  * @occupation:	how this session occupies a function, or NULL
+ * @batch:	this session's batch of blocks, or NULL
  * @call_name:	symbol that @call_fn was resolved from
  * @call_fn:	last function resolved by "call"
  */
@@ -61,6 +63,7 @@ struct tb_session {
 	struct tb_refprobe *ref;
 	struct tb_sleepers *sleepers;
 	struct ftrace_ops *occupation;
+	struct tb_batch *batch;
 	char call_name[TB_SYSCALL_NAME];
 	tb_syscall_fn call_fn;
 };
@@ -194,6 +197,19 @@ int tb_cmd_plantother(struct tb_session *s, int argc, char **argv);
 int tb_cmd_free(struct tb_session *s, int argc, char **argv);
 int tb_cmd_blocks(struct tb_session *s, int argc, char **argv);
 void tb_blocks_exit(void);
+
+/* churn.c */
+int tb_cmd_churn(struct tb_session *s, int argc, char **argv);
+int tb_cmd_batch(struct tb_session *s, int argc, char **argv);
+void tb_batch_end(struct tb_session *s);
+
+/* stray.c */
+int tb_cmd_stray(struct tb_session *s, int argc, char **argv);
+int tb_cmd_purge(struct tb_session *s, int argc, char **argv);
+
+/* hazard.c */
+int tb_cmd_hazard(struct tb_session *s, int argc, char **argv);
+void tb_hazard_end(struct tb_session *s);
 
 /* classes.c */
 

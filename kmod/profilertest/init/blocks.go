@@ -66,17 +66,10 @@ func otherAllocators(t *T) {
 	}
 }
 
-// vmallocinfo holds the callers that the module reports against those that the
-// kernel itself noted, which the probe must not spoil.
-func vmallocinfo(t *T) {
-	tb := loadTestbed(t)
-	p := load(t, nil)
-	must(tb.Plant("leaked", 20, 4096))(t)
-	must(tb.Plant("data", 20, 12288))(t)
-	must(tb.PlantOther("big", 2, 3<<20))(t)
-	must(tb.PlantOther("vzalloc", 3, 4096))(t)
-
-	callers := map[uint64]string{} // by page
+// vmallocCallers returns what the kernel itself says of who allocated what, by
+// the block's page: "function+offset/size [module]", without what follows.
+func vmallocCallers(t *T) map[uint64]string {
+	callers := map[uint64]string{}
 	for line := range strings.Lines(readFile(t, "/proc/vmallocinfo")) {
 		f := strings.Fields(line)
 		start, _, _ := strings.Cut(f[0], "-")
@@ -88,6 +81,20 @@ func vmallocinfo(t *T) {
 			t.Errorf("vmallocinfo is spoiled: %s", line)
 		}
 	}
+	return callers
+}
+
+// vmallocinfo holds the callers that the module reports against those that the
+// kernel itself noted, which the probe must not spoil.
+func vmallocinfo(t *T) {
+	tb := loadTestbed(t)
+	p := load(t, nil)
+	must(tb.Plant("leaked", 20, 4096))(t)
+	must(tb.Plant("data", 20, 12288))(t)
+	must(tb.PlantOther("big", 2, 3<<20))(t)
+	must(tb.PlantOther("vzalloc", 3, 4096))(t)
+
+	callers := vmallocCallers(t)
 	syms := symbols(t)
 	for _, b := range must(tb.Blocks())(t) {
 		if f := function(t, b.Site); !strings.HasPrefix(callers[b.Page], f.name+"+0x") {

@@ -72,6 +72,7 @@ var groups = map[string][]check{
 		{"ftrace switched off", ftraceSwitchedOff},
 		{"residue", residue},
 		{"storm", storm},
+		{"no records left", noRecordsLeft},
 	},
 	"real time": {
 		{"sleeping locks", sleepingLocks},
@@ -79,6 +80,8 @@ var groups = map[string][]check{
 	"ranges": {
 		{"exact borders", exactBorders},
 		{"hostile ranges", hostileRanges},
+		{"hazards", hazards},
+		{"vanishing pages", vanishingPages},
 		{"changes meanwhile", changesMeanwhile},
 		{"killed reader", killedReader},
 		{"unload under a scan", unloadUnderScan},
@@ -88,13 +91,16 @@ var groups = map[string][]check{
 		{"parts of the report", partsOfReport},
 		{"rewind", rewind},
 		{"parallel readers", parallelReaders},
+		{"parallel readers amid changes", readersAmidChanges},
 		{"small reads", smallReads},
+		{"unload under a scan of 1 GiB", unloadUnderGiB},
 	},
 	"two processors": {
 		{"counts", racingCounts},
 		{"unload", racingUnload},
 		{"changes", racingChanges},
 		{"four threads", fourThreads},
+		{"churn", churn},
 	},
 	"cycles": {
 		{"load and unload under callers", cycles},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -184,4 +185,25 @@ func smallReads(t *T) {
 	ok(t, many.p.Unload())
 	ok(t, many.tb.Close())
 	ok(t, remove(kmod.TestbedModule))
+}
+
+// unloadUnderGiB comes last, when there is room for so much.
+func unloadUnderGiB(t *T) {
+	tb := loadTestbed(t)
+	idle := idleUnload(t)
+	p := load(t, nil)
+	must(tb.Plant("leaked", 100, 4096))(t)
+	ok(t, tb.Arena(1<<30))
+	arena := region(t, tb, "arena")
+	ok(t, p.SetRange(arena.Start, arena.End))
+	if n := len(must(p.Leaks())(t)); n != 100 {
+		t.Errorf("%d blocks, want 100", n)
+	}
+	s := must(p.Status())(t)
+	if s.ScanWords != 1<<30/8 {
+		t.Errorf("the scan read %d words, want 1 GiB", s.ScanWords)
+	}
+	memleaks := must(os.Open(p.MemleaksPath()))(t)
+	defer memleaks.Close()
+	unloadAmidScan(t, p, int(memleaks.Fd()), time.Duration(s.ScanNs), idle)
 }

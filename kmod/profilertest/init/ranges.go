@@ -210,8 +210,55 @@ func killedReader(t *T) {
 	}
 }
 
+// promptly is how soon a scan must give up.
+const promptly = 20 * time.Millisecond
+
+// idleUnload returns how long rmmod takes at the most with nothing in its way:
+// a few grace periods of the kernel's.
+func idleUnload(t *T) time.Duration {
+	var longest time.Duration
+	for range 3 {
+		p := load(t, nil)
+		began := time.Now()
+		ok(t, p.Unload())
+		longest = max(longest, time.Since(began))
+	}
+	return longest
+}
+
+// unloadAmidScan unloads the module while somebody reads memleaks through an open
+// file, which takes that long. The scan must end promptly, and rmmod not take
+// longer for it.
+func unloadAmidScan(t *T, p *kmod.Profiler, memleaks int, scan, idle time.Duration) {
+	var ended time.Time
+	reader := asleep(func() error {
+		_, err := unix.Read(memleaks, make([]byte, 4096))
+		ended = time.Now()
+		return err
+	})
+	time.Sleep(scan / 4)
+	if !reader.isAsleep() {
+		t.Fatalf("the scan was over before the module was unloaded")
+	}
+	began := time.Now()
+	ok(t, p.Unload())
+	took := time.Since(began)
+	if err := <-reader.done; !errors.Is(err, unix.ENODEV) {
+		t.Errorf("the reader got %v, want ENODEV", err)
+	}
+	t.Logf("a scan takes %v; it ended after %v, and the module was gone after %v: %v without a scan", scan, ended.Sub(began), took, idle)
+	if stopped := ended.Sub(began); stopped > promptly {
+		t.Errorf("the scan ended %v after rmmod began", stopped)
+	}
+	if took > idle+promptly {
+		t.Errorf("rmmod took %v, and %v without a scan", took, idle)
+	}
+}
+
+// unloadUnderScan is about a scan of all addresses.
 func unloadUnderScan(t *T) {
 	tb := loadTestbed(t)
+	idle := idleUnload(t)
 	p := load(t, nil)
 	long := longScan(t, p, tb)
 	open := func(name string, flags int) int {
@@ -221,24 +268,7 @@ func unloadUnderScan(t *T) {
 	}
 	files := map[string]int{"memleaks": open("memleaks", unix.O_RDONLY), "stats": open("stats", unix.O_RDONLY), "kmp_status": open("kmp_status", unix.O_RDONLY)}
 	store := open("scan_end_addr", unix.O_WRONLY)
-	reader := asleep(func() error {
-		_, err := unix.Read(files["memleaks"], make([]byte, 4096))
-		return err
-	})
-	time.Sleep(long / 4)
-	if !reader.isAsleep() {
-		t.Fatalf("the scan was over before the module was unloaded")
-	}
-	began := time.Now()
-	ok(t, p.Unload())
-	took := time.Since(began)
-	t.Logf("a scan takes %v; the module was gone after %v", long, took)
-	if took > long/2 {
-		t.Errorf("rmmod took %v, of a scan of %v", took, long)
-	}
-	if err := <-reader.done; !errors.Is(err, unix.ENODEV) {
-		t.Errorf("the reader got %v, want ENODEV", err)
-	}
+	unloadAmidScan(t, p, files["memleaks"], long, idle)
 	for name, fd := range files {
 		for _, offset := range []int64{0, 52} {
 			if n, err := unix.Pread(fd, make([]byte, 100), offset); !errors.Is(err, unix.ENODEV) {
