@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -314,7 +315,9 @@ static int parse_address(const char *file, const char *text, size_t len,
 {
 	size_t shown = min_t(size_t, len - (len && text[len - 1] == '\n'), 40);
 
-	if (kstrtoul(text, 16, addr)) {
+	/* kstrtoul() takes a sign, and whatever follows a NUL. */
+	if (!isxdigit(*text) || strnlen(text, len) < len ||
+	    kstrtoul(text, 16, addr)) {
 		pr_err("%s: '%*pE' is not a hexadecimal address\n", file,
 		       (int)shown, text);
 		return -EINVAL;

@@ -25,7 +25,7 @@ var backends = []string{"direct", "kretprobe"}
 
 var (
 	cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
-	pairs  = flag.Int("pairs", 20_000, "how many blocks come and go in TestTwoProcessors")
+	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestTwoProcessors")
 )
 
 // One boot each. A group that needs no more than the default memory and the
@@ -137,8 +137,15 @@ func TestManyBlocks(t *testing.T) {
 // TestTwoProcessors is about races. Nothing in it depends on time.
 func TestTwoProcessors(t *testing.T) {
 	j := job("two processors")
-	j.Pairs = *pairs
-	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG })
+	edit := func(c *guest.Config) { c.Clock = guest.TCG }
+	for _, j.Backend = range backends {
+		j.Pairs = *pairs
+		// Blocks are traced in the same way whatever functions are.
+		if j.Backend != backends[0] {
+			j.Pairs /= 10
+		}
+		t.Run(j.Backend, func(t *testing.T) { eachKernel(t, j, edit) })
+	}
 }
 
 // TestCycles takes a second or two for each cycle, and says nothing meanwhile.

@@ -127,6 +127,7 @@ static void tb_device(struct tb_hazard *h)
 		     h->addr);
 }
 
+/* Whether an address, or what was one, lies in the arena. */
 static bool tb_in_arena(unsigned long addr)
 {
 	return addr - (unsigned long)tb_arena.words <
@@ -233,8 +234,10 @@ static int tb_hazard_start(struct tb_session *s, int kind, u64 page)
 {
 	struct tb_hazard *h;
 
-	if (tb_hazard)
+	if (tb_hazard) {
+		pr_err("hazard: the arena has one, %s\n", tb_hazard->kind);
 		return -EBUSY;
+	}
 	if (!tb_in_arena((unsigned long)tb_arena.words + page * PAGE_SIZE)) {
 		pr_err("hazard: the arena has no page %llu\n", page);
 		return -EINVAL;
@@ -263,8 +266,10 @@ static int tb_hazard_state(struct tb_session *s)
 {
 	const struct tb_hazard *h = tb_hazard;
 
-	if (!h)
+	if (!h) {
+		pr_err("hazard: there is none\n");
 		return -ENXIO;
+	}
 	tb_print(s, "read=%d\nvanished=%u\n", !!pte_young(READ_ONCE(*h->pte)),
 		 READ_ONCE(h->nr_gone));
 	return 0;

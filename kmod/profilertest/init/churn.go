@@ -30,76 +30,102 @@ func onProcessor(cpu int, f func() error) func() error {
 	}
 }
 
+const (
+	churnBatch = 96 // as many as Churn has at once
+	churnSize  = 8192
+	churnStay  = 100
+)
+
+// turmoil is what goes on in the check called churn.
+type turmoil struct {
+	p        *kmod.Profiler
+	churners atomic.Int32 // still at it
+	rounds   atomic.Int64 // of plantMeanwhile
+
+	planted, freed      uint64
+	reports, unreadable uint64
+}
+
+// churner returns a function that has blocks come and go on one processor.
+func (m *turmoil) churner(t *T, cpu int, pairs uint64) func() error {
+	m.churners.Add(1)
+	tb := session(t)
+	return onProcessor(cpu, func() error {
+		defer m.churners.Add(-1)
+		got, err := tb.Churn(pairs, churnSize)
+		if want := (kmod.Churned{Pairs: pairs, IRQ: pairs / 3}); err == nil && got != want {
+			err = fmt.Errorf("churned %+v, want %+v", got, want)
+		}
+		return err
+	})
+}
+
+// plantMeanwhile plants 20 blocks in each round, one of which stays.
+func (m *turmoil) plantMeanwhile(tb *kmod.Testbed) error {
+	for m.churners.Load() > 0 {
+		m.rounds.Add(1)
+		run, err := tb.Plant("leaked", 20, 4096)
+		if err != nil {
+			return err
+		}
+		if _, err := tb.Free(run.First, 19, kmod.FreeIRQ); err != nil {
+			return err
+		}
+		m.planted += 20
+		m.freed += 19
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}
+
+// scanMeanwhile scans the memory that the blocks come from and go to.
+func (m *turmoil) scanMeanwhile() error {
+	for m.churners.Load() > 0 {
+		leaks, err := m.p.Leaks()
+		if err != nil {
+			return err
+		}
+		s, err := m.p.Status()
+		if err != nil {
+			return err
+		}
+		if n, most := len(leaks), churnStay+int(m.rounds.Load())+19+2*churnBatch; n < churnStay || n > most {
+			return fmt.Errorf("report %d is about %d blocks, want %d to %d", m.reports, n, churnStay, most)
+		}
+		m.reports++
+		m.unreadable += s.UnreadablePages
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil
+}
+
 // churn has blocks come and go on both processors, a third of them freed in
 // interrupts, while others stay and memory is scanned. In the end the report
 // must be about what is there: by the testbed, and by the kernel's own list.
 func churn(t *T) {
-	const batch, size = 96, 8192
-	each := uint64(t.job.Pairs / 2 / batch * batch)
-	tb := loadTestbed(t)
+	each := uint64((t.job.Pairs/2 + churnBatch - 1) / churnBatch * churnBatch)
+	tb, planter := loadTestbed(t), session(t)
 	p := load(t, nil)
-	must(tb.Plant("data", 100, 4096))(t)
-	must(tb.PlantOther("vzalloc", 5, size))(t)
+	must(tb.Plant("data", churnStay, 4096))(t)
+	must(tb.PlantOther("vzalloc", 5, churnSize))(t)
 	near := must(tb.Blocks())(t)[0].Page >> 18 << 18 // 1 GiB
+	ok(t, p.SetRange(near<<kmod.PageShift, (near+1<<18)<<kmod.PageShift))
 	before := must(p.Status())(t)
 
-	var working atomic.Int32
-	working.Store(2)
-	churner := func(cpu int) func() error {
-		tb := session(t)
-		return onProcessor(cpu, func() error {
-			defer working.Add(-1)
-			c, err := tb.Churn(each, size)
-			if want := (kmod.Churned{Pairs: each, IRQ: each / 3}); err == nil && c != want {
-				err = fmt.Errorf("churned %+v, want %+v", c, want)
-			}
-			return err
-		})
-	}
-	var planted, freed, reports uint64
-	planter := session(t)
+	m := turmoil{p: p}
 	began := time.Now()
-	at(t, churner(0), churner(1),
-		func() error {
-			for ; working.Load() > 0 && planted < 1000; planted, freed = planted+20, freed+19 {
-				run, err := planter.Plant("leaked", 20, 4096)
-				if err == nil {
-					_, err = planter.Free(run.First, 19, kmod.FreeIRQ)
-				}
-				if err != nil {
-					return err
-				}
-				time.Sleep(5 * time.Millisecond)
-			}
-			return nil
-		},
-		func() error {
-			for ; working.Load() > 0; reports++ {
-				if err := p.SetRange(near<<kmod.PageShift, (near+1<<18)<<kmod.PageShift); err != nil {
-					return err
-				}
-				leaks, err := p.Leaks()
-				if err != nil {
-					return err
-				}
-				if n := uint64(len(leaks)); n < 100 || n > 100+1000+2*batch {
-					return fmt.Errorf("report %d is about %d blocks", reports, n)
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-			return nil
-		})
-	took := time.Since(began)
+	at(t, m.churner(t, 0, each), m.churner(t, 1, each),
+		func() error { return m.plantMeanwhile(planter) }, m.scanMeanwhile)
+	t.Logf("%d pairs and %d blocks in %v; %d reports meanwhile, and %d pages gone while they were read",
+		2*each, m.planted, time.Since(began).Round(time.Millisecond), m.reports, m.unreadable)
 
 	wantKernels(t, wantLive(t, "after the churn", p, tb))
 	s := noLosses(t, p)
-	t.Logf("%d pairs and %d blocks in %v; %d reports meanwhile, the last with %d unreadable pages",
-		2*each, planted, took.Round(time.Millisecond), reports, s.UnreadablePages)
-	if a, f := s.Allocated-before.Allocated, s.Freed-before.Freed; a != 2*each+planted || f != 2*each+freed {
-		t.Errorf("%d allocated, %d freed; want %d and %d", a, f, 2*each+planted, 2*each+freed)
+	if a, f := s.Allocated-before.Allocated, s.Freed-before.Freed; a != 2*each+m.planted || f != 2*each+m.freed {
+		t.Errorf("%d allocated, %d freed; want %d and %d", a, f, 2*each+m.planted, 2*each+m.freed)
 	}
-	if s.Live != 100+planted-freed || reports < 2 || planted == 0 {
-		t.Errorf("%d live, want %d; %d reports, %d planted", s.Live, 100+planted-freed, reports, planted)
+	if live := churnStay + m.planted - m.freed; s.Live != live || m.reports < 2 || m.planted == 0 {
+		t.Errorf("%d live, want %d; %d reports, %d planted", s.Live, live, m.reports, m.planted)
 	}
 }
 

@@ -92,6 +92,7 @@ var groups = map[string][]check{
 		{"rewind", rewind},
 		{"parallel readers", parallelReaders},
 		{"parallel readers amid changes", readersAmidChanges},
+		{"unload under parallel readers", unloadUnderReaders},
 		{"small reads", smallReads},
 		{"unload under a scan of 1 GiB", unloadUnderGiB},
 	},

@@ -4,8 +4,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,8 +27,9 @@ var many struct {
 	p  *kmod.Profiler
 	tb *kmod.Testbed
 	// text is the report. It is the same each time, because nothing changes
-	// but for the scans.
-	text []byte
+	// but for the scans, until rewind frees one block, freed.
+	text  []byte
+	freed uint64
 }
 
 // plantMany loads both modules and leaves them there.
@@ -120,14 +123,13 @@ func rewind(t *T) {
 	// The second scan sees what has become of the lowest block meanwhile, and
 	// reads behind it are served from the second report as well.
 	lowest := must(kmod.ParseMemleaks(many.text[:52]))(t)[0].Page
-	var id uint64
 	ok(t, many.tb.EachBlock(func(b kmod.Block) error {
 		if b.Page == lowest {
-			id = b.ID
+			many.freed = b.ID
 		}
 		return nil
 	}))
-	must(many.tb.Free(id, 1, kmod.FreeVfree))(t)
+	must(many.tb.Free(many.freed, 1, kmod.FreeVfree))(t)
 	scansMore(t, "old report", 0, func() {
 		if got := read(52); got != line(1) {
 			t.Errorf("the old report has changed: %q, want %q", got, line(1))
@@ -162,11 +164,49 @@ func parallelReaders(t *T) {
 	shOK(t, "rm /tmp/report*")
 }
 
-// smallReads frees most blocks, so that reading the rest byte by byte, as it
-// were, does not take too long, and then all of them.
+// unloadUnderReaders takes the module away from under as many readers, of which
+// one scans and the others wait for their turn.
+func unloadUnderReaders(t *T) {
+	const readers = 8
+	scan := time.Duration(must(many.p.Status())(t).ScanNs)
+	var ended [readers]time.Time
+	var all []func() error
+	for i := range readers {
+		all = append(all, func() error {
+			_, err := many.p.ScanRaw()
+			ended[i] = time.Now()
+			if !errors.Is(err, unix.ENODEV) {
+				return fmt.Errorf("reader %d got %w, want ENODEV", i, err)
+			}
+			return nil
+		})
+	}
+	var began time.Time
+	at(t, append(all, func() error {
+		time.Sleep(scan / 2)
+		began = time.Now()
+		return many.p.Unload()
+	})...)
+	last := slices.MaxFunc(ended[:], time.Time.Compare).Sub(began)
+	t.Logf("a scan takes %v; the last of %d readers ended after %v", scan, readers, last)
+	if last > promptly {
+		t.Errorf("the last of %d readers ended %v after rmmod began", readers, last)
+	}
+}
+
+// smallReads is about fewer blocks, so that reading them byte by byte, as it
+// were, does not take too long. Those of the checks before go first: the module
+// is a new one that never heard of them.
 func smallReads(t *T) {
-	first := must(many.tb.Blocks())(t)[0].ID
-	must(many.tb.Free(first+10, manyLeaked-1-10, kmod.FreeVfree))(t)
+	if many.freed > 0 {
+		must(many.tb.Free(0, many.freed, kmod.FreeVfree))(t)
+	}
+	must(many.tb.Free(many.freed+1, manyLive-1-many.freed, kmod.FreeVfree))(t)
+	many.p = must(kmod.LoadProfiler(profilertest.ProfilerPath, nil))(t)
+	data := region(t, many.tb, "data")
+	ok(t, many.p.SetRange(data.Start, data.End))
+	leaked := must(many.tb.Plant("leaked", 10, 4096))(t).First
+	held := must(many.tb.Plant("data", manyHeld, 4096))(t).First
 	want := shOK(t, "cat memleaks")
 	if n := strings.Count(want, "\n"); n != manyHeld+10 {
 		t.Errorf("%d lines, want %d", n, manyHeld+10)
@@ -176,8 +216,8 @@ func smallReads(t *T) {
 			t.Errorf("dd bs=100 reads %d bytes that differ from the %d of cat", len(got), len(want))
 		}
 	})
-	must(many.tb.Free(first, 10, kmod.FreeVfree))(t)
-	must(many.tb.Free(manyLeaked, manyHeld, kmod.FreeIRQ))(t)
+	must(many.tb.Free(leaked, 10, kmod.FreeVfree))(t)
+	must(many.tb.Free(held, manyHeld, kmod.FreeIRQ))(t)
 	if got := shOK(t, "cat memleaks"); got != "" {
 		t.Errorf("all blocks are freed, and the report is %.200q", got)
 	}

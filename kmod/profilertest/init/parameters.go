@@ -194,11 +194,19 @@ func badByInsmod(t *T) {
 	}
 }
 
+// badAddresses holds the answer to each text that is no address, or makes no
+// range, against what is wrong with it. What a scan reads shows that the range
+// is still what it was.
 func badAddresses(t *T) {
-	load(t, nil)
+	const words = 16
+	tb := loadTestbed(t)
+	p := load(t, nil)
+	must(tb.Plant("leaked", 1, 4096))(t) // else there is nothing to look for
+	start := region(t, tb, "data").Start
+	end := start + 8*words
 	log := openLog(t)
 	read := func(when string, words ...string) {
-		_, err := os.ReadFile(filepath.Join(kmod.ProfilerDir, "memleaks"))
+		_, err := p.ScanRaw()
 		if !errors.Is(err, unix.EINVAL) {
 			t.Errorf("scan %s: %v, want EINVAL", when, err)
 		}
@@ -210,21 +218,39 @@ func badAddresses(t *T) {
 		_, err := f.WriteString(text)
 		return err
 	}
+	unchanged := func(when string) {
+		must(p.ScanRaw())(t)
+		if got := must(p.Status())(t).ScanWords; got != words {
+			t.Errorf("%s: a scan reads %d words, want %d", when, got, words)
+		}
+		if lines := log.lines(t); lines != nil {
+			t.Errorf("%s: a good range is logged: %q", when, lines)
+		}
+	}
 	read("without a range", "memleaks", "scan_start_addr")
-	ok(t, write("scan_start_addr", "ffff888000001000"))
+	ok(t, write("scan_start_addr", fmt.Sprintf("%x", start)))
 	read("without an end", "memleaks", "scan_end_addr")
-	ok(t, write("scan_end_addr", "0xFFFF888000002000\n"))
+	ok(t, write("scan_end_addr", fmt.Sprintf("0x%X\n", end)))
+	unchanged("a range")
 
 	for _, c := range []struct{ name, text, named string }{
 		{"not hexadecimal", "ffff88800000000g", "'ffff88800000000g' is not"},
 		{"decimal point", "1.5", "'1.5' is not"},
 		{"only a line feed", "\n", "'' is not"},
 		{"only 0x", "0x", "'0x' is not"},
+		{"0x twice", "0x0xffff888000000000", "'0x0xffff888000000000' is not"},
 		{"negative", "-ffff888000000000", "'-ffff888000000000' is not"},
+		{"minus one", "-1", "'-1' is not"},
+		{"sign", "+ffff888000000000", "'+ffff888000000000' is not"},
+		{"only blanks", "  ", "'  ' is not"},
 		{"blank before it", " ffff888000000000", "' ffff888000000000' is not"},
+		{"blank behind it", "ffff888000000000 ", "'ffff888000000000 ' is not"},
+		{"tab before it", "\tffff888000000000", `'\x5ctffff888000000000' is not`},
 		{"something behind it", "ffff888000000000 1", "'ffff888000000000 1' is not"},
+		{"NUL behind it", "ffff888000000000\x00x", `'ffff888000000000\x5c0x' is not`},
 		{"two line feeds", "ffff888000000000\n\n", `ffff888000000000\x5cn`},
 		{"17 digits", "1ffff888000000000", "'1ffff888000000000' is not"},
+		{"a page of digits", strings.Repeat("f", 4096), "'ffffffffffffffffffffffffffffffffffffffff' is not"},
 		{"a line of its own", "x\nBUG: so it says", `'x\x5cnBUG: so it says' is not`},
 		{"zero", "0", "0x0 is not a kernel address"},
 		{"user space", "00007fffffffe000", "0x7fffffffe000 is not a kernel address"},
@@ -237,23 +263,33 @@ func badAddresses(t *T) {
 				t.Errorf("%s: %v, want EINVAL", when, err)
 			}
 			wantOneLine(t, when, log.lines(t), []string{file, c.named})
+			unchanged(when)
 		}
 	}
-	for _, end := range []string{"ffff888000001000", "ffff888000000fff", "ffff800000000000"} {
-		if err := write("scan_end_addr", end); !errors.Is(err, unix.EINVAL) {
-			t.Errorf("end %s: %v, want EINVAL", end, err)
+	for _, bad := range []uint64{start, start - 1, 0xffff800000000000} {
+		when := fmt.Sprintf("end %x, start %x", bad, start)
+		if err := write("scan_end_addr", fmt.Sprintf("%x", bad)); !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%s: %v, want EINVAL", when, err)
 		}
-		wantOneLine(t, "end "+end, log.lines(t), []string{"scan_end_addr", "0x" + end, "0xffff888000001000"})
+		wantOneLine(t, when, log.lines(t), []string{"scan_end_addr", fmt.Sprintf("0x%x", bad), fmt.Sprintf("0x%x", start)})
+		unchanged(when)
+	}
+	for _, file := range []string{"scan_start_addr", "scan_end_addr"} {
+		ok(t, write(file, "")) // which is no write at all
+		unchanged("nothing in " + file)
 	}
 
-	// After all that the range is what it was, and can be moved.
-	shOK(t, "cat memleaks")
-	ok(t, write("scan_start_addr", "ffff888000002000"))
-	read("with its start above its old end", "memleaks", "scan_end_addr")
-	ok(t, write("scan_end_addr", "ffffffffffffffff"))
-	if lines := log.lines(t); lines != nil {
-		t.Errorf("a good range is logged: %q", lines)
+	// A range is moved by its start and then its end.
+	ok(t, write("scan_start_addr", fmt.Sprintf("%x", end)))
+	read("with its start at its old end", "memleaks", "scan_end_addr")
+	ok(t, write("scan_start_addr", "ffffffffffffffff"))
+	if err := write("scan_end_addr", "ffffffffffffffff"); !errors.Is(err, unix.EINVAL) {
+		t.Errorf("an end that is the last start of all: %v, want EINVAL", err)
 	}
+	wantOneLine(t, "the last start of all", log.lines(t), []string{"scan_end_addr", "0xffffffffffffffff is not above scan_start_addr 0xffffffffffffffff"})
+	read("with the last start of all", "memleaks", "scan_end_addr")
+	ok(t, p.SetRange(start, end))
+	unchanged("moved back")
 }
 
 // manyNames takes as many symbols as a list from a file may have.

@@ -133,6 +133,23 @@ var refused = []refusal{
 	{"fill data zero", unix.EINVAL, `fill: region is "data", want arena`},
 	{"fill arena ones", unix.EINVAL, `fill: PATTERN is "ones", want zero or random`},
 	{"fill arena zero", unix.ENXIO, "fill: there is no arena"},
+
+	{"churn 1", unix.EINVAL, "want: churn PAIRS SIZE"},
+	{"churn 0 1", unix.EINVAL, `churn: PAIRS is "0"`},
+	{"churn 1 65537", unix.EINVAL, `churn: SIZE is "65537"`},
+	{"batch", unix.EINVAL, "want: batch COUNT SIZE|off"},
+	{"batch on", unix.EINVAL, `batch: COUNT is "on"`},
+	{"batch 129 1", unix.EINVAL, `batch: COUNT is "129"`},
+	{"batch 1", unix.EINVAL, `batch: SIZE is ""`},
+	{"batch 1 1048577", unix.EINVAL, `batch: SIZE is "1048577"`},
+	{"stray", unix.EINVAL, "want: stray COUNT"},
+	{"stray 1001", unix.EINVAL, `stray: COUNT is "1001"`},
+	{"purge 1", unix.EINVAL, "want: purge"},
+	{"hazard", unix.EINVAL, "want: hazard KIND PAGE|state|off"},
+	{"hazard rotten 0", unix.EINVAL, `hazard: there is no "rotten"`},
+	{"hazard none", unix.EINVAL, `hazard: PAGE is ""`},
+	{"hazard none 0", unix.EINVAL, "hazard: the arena has no page 0"},
+	{"hazard state", unix.ENXIO, "hazard: there is none"},
 }
 
 // refusals: each bad command has its errno, says in one line of the log what
