@@ -199,6 +199,10 @@ static int scan(struct report *r, unsigned long start, unsigned long end,
 	u64 generation;
 	int ret;
 
+	/* Others may have waited for as long as the module is there. */
+	ret = scan_may_go_on();
+	if (ret)
+		return ret;
 	ret = blocks_snapshot(&r->blocks, &r->nr, &generation);
 	if (ret)
 		return ret;

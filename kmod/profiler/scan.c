@@ -298,7 +298,16 @@ static struct page *readable_page(struct scan *s, unsigned long pfn,
 	return page;
 }
 
-static int may_go_on(void)
+/**
+ * scan_may_go_on() - Offer the processor to others.
+ *
+ * For all that a scan does, and what leads to it: call it every few
+ * milliseconds.
+ *
+ * Context: Sleeps.
+ * Return: 0, -EINTR when the task is to die, -ENODEV after scan_stop().
+ */
+int scan_may_go_on(void)
 {
 	cond_resched();
 	if (READ_ONCE(stopping))
@@ -321,7 +330,7 @@ static int read_leaf(struct scan *s, unsigned long from, unsigned long to,
 				s->report->unreadable++;
 		}
 		from = end;
-		ret = may_go_on();
+		ret = scan_may_go_on();
 	}
 	return ret;
 }
@@ -344,7 +353,7 @@ static int read_range(struct scan *s, unsigned long from, unsigned long last)
 			ret = read_leaf(s, from, leaf_last + 1, pfn,
 					pte_flags(*pte));
 		} else {
-			ret = may_go_on();
+			ret = scan_may_go_on();
 		}
 		if (leaf_last == last)
 			break;
@@ -416,7 +425,7 @@ int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
 	end = round_down(end, sizeof(u64));
 	/* What begins in the last word of all is rounded up to 0. */
 	if (!nr || !start || start >= end)
-		return may_go_on();
+		return scan_may_go_on();
 
 	ret = index_blocks(&s, nr);
 	if (ret)

@@ -41,6 +41,7 @@ struct scan_report {
 
 int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
 		unsigned long end, struct scan_report *report);
+int scan_may_go_on(void);
 void scan_stop(void);
 
 #endif /* KPROF_SCAN_H */

@@ -62,7 +62,7 @@ func readersAmidChanges(t *T) {
 	change := func() error {
 		pages, err := churner.Batch(batch, 4096)
 		j.add(pages)
-		time.Sleep(100 * time.Millisecond) // longer than a scan
+		time.Sleep(200 * time.Millisecond) // longer than a scan
 		return err
 	}
 	ok(t, change())
