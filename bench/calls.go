@@ -35,7 +35,7 @@ func findTargets(funcs []string) ([]target, error) {
 		targets = append(targets, target{fn, gen})
 	}
 	if len(targets) == 0 {
-		return nil, fmt.Errorf("no functions are given")
+		return nil, fmt.Errorf("no functions are given: say which with --funcs, or what else to do with --only")
 	}
 	return targets, nil
 }
@@ -62,6 +62,9 @@ func (l *lab) newDriven(t target) *driven {
 
 // calls measures system calls, without and with the profiler on all of them.
 func (l *lab) calls(ctx context.Context, targets []target) error {
+	if err := l.measureReturns(); err != nil {
+		return err
+	}
 	var all []*driven
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 // positive when it is called a possible leak.
 type grade struct {
 	right, wrong   int
+	byClass        map[string]*tally
 	truePositive   int
 	falsePositive  int
 	falseNegative  int
@@ -24,11 +26,14 @@ type grade struct {
 	callers        []string
 }
 
+// tally counts the verdicts on blocks of one class.
+type tally struct{ right, wrong int }
+
 // gradeRegion compares a report with what was planted. For a region that was
-// dumped, a block is held when the dump has its address; for all memory, when
-// its class says so.
+// searched, a block is held when its address was found; for all memory, when its
+// class says so.
 func gradeRegion(r region, leaks []kmod.Leak, truth *plantedBlocks) grade {
-	var g grade
+	g := grade{byClass: map[string]*tally{}}
 	seen := map[uint64]bool{}
 	for _, l := range leaks {
 		planted, ok := truth.blocks[l.Page]
@@ -41,17 +46,17 @@ func gradeRegion(r region, leaks []kmod.Leak, truth *plantedBlocks) grade {
 		seen[l.Page] = true
 		if l.IP != planted.caller {
 			g.callers = append(g.callers, fmt.Sprintf("%s block %#x: %#x instead of %#x",
-				planted.class, l.Page<<kmod.PageShift, l.IP, planted.caller))
+				planted.Class, l.Page<<kmod.PageShift, l.IP, planted.caller))
 		}
 		held := planted.held
 		if r.held != nil {
 			held = r.held[l.Page]
 		}
-		g.verdict(l, planted.class, held)
+		g.verdict(l, planted.Class, held)
 	}
 	for page, planted := range truth.blocks {
 		if !seen[page] {
-			g.missing = append(g.missing, fmt.Sprintf("%s block %#x", planted.class, page<<kmod.PageShift))
+			g.missing = append(g.missing, fmt.Sprintf("%s block %#x", planted.Class, page<<kmod.PageShift))
 		}
 	}
 	slices.Sort(g.missing)
@@ -60,6 +65,9 @@ func gradeRegion(r region, leaks []kmod.Leak, truth *plantedBlocks) grade {
 
 func (g *grade) verdict(l kmod.Leak, class string, held bool) {
 	leak := l.Verdict == kmod.PossibleLeak
+	if g.byClass[class] == nil {
+		g.byClass[class] = &tally{}
+	}
 	switch {
 	case leak && !held:
 		g.truePositive++
@@ -70,9 +78,11 @@ func (g *grade) verdict(l kmod.Leak, class string, held bool) {
 	}
 	if leak != held {
 		g.right++
+		g.byClass[class].right++
 		return
 	}
 	g.wrong++
+	g.byClass[class].wrong++
 	if g.wrongExample == "" {
 		where := "no pointer to it lies there"
 		if held {
@@ -81,6 +91,21 @@ func (g *grade) verdict(l kmod.Leak, class string, held bool) {
 		g.wrongExample = fmt.Sprintf("; the first is %s block %#x, '%s' although %s",
 			class, l.Page<<kmod.PageShift, l.Verdict, where)
 	}
+}
+
+// wrongOnes says of which classes how many verdicts are wrong, and which is the
+// first.
+func (g grade) wrongOnes() string {
+	if g.wrong == 0 {
+		return ""
+	}
+	var classes []string
+	for _, class := range slices.Sorted(maps.Keys(g.byClass)) {
+		if n := *g.byClass[class]; n.wrong > 0 {
+			classes = append(classes, fmt.Sprintf("%d of %d %s", n.wrong, n.right+n.wrong, class))
+		}
+	}
+	return "; wrong are " + strings.Join(classes, ", ") + g.wrongExample
 }
 
 // precision is the part of the possible leaks that are, recall the part of
@@ -103,7 +128,7 @@ func (g grade) row(r region, blocks int) results.Row {
 		Iters:  r.scans,
 		Values: []results.Value{
 			{V: round3(scan), Unit: "insn/op"},
-			{V: round3(scan / r.words()), Unit: "insn/word"},
+			{V: round3(scan / float64(r.words)), Unit: "insn/word"},
 			{V: g.precision(), Unit: "precision"},
 			{V: g.recall(), Unit: "recall"},
 		},
@@ -125,10 +150,10 @@ func (g grade) checkVerdicts(r region, clock Clock) Check {
 		if !clock.Exact() {
 			return notJudged(name, detail, g.falseNegative, leaks)
 		}
-		return judge(float64(g.falseNegative) <= residue*float64(leaks), name, detail+"%s", g.falseNegative, leaks, g.wrongExample)
+		return judge(float64(g.falseNegative) <= residue*float64(leaks), name, detail+"%s", g.falseNegative, leaks, g.wrongOnes())
 	}
 	return judge(g.wrong == 0 && g.right > 0, name,
-		"%d of %d are right%s", g.right, g.right+g.wrong, g.wrongExample)
+		"%d of %d are right%s", g.right, g.right+g.wrong, g.wrongOnes())
 }
 
 func (g grade) checks(r region, clock Clock) []Check {

@@ -32,10 +32,10 @@ const (
 func plantedFour() *plantedBlocks {
 	return &plantedBlocks{
 		blocks: map[uint64]plantedBlock{
-			leakedPage: {"leaked", false, leakCaller},
-			taggedPage: {"tagged", false, leakCaller},
-			listPage:   {"list", true, heldCaller},
-			bssPage:    {"bss", true, heldCaller},
+			leakedPage: {kmod.Block{Class: "leaked"}, false, leakCaller},
+			taggedPage: {kmod.Block{Class: "tagged"}, false, leakCaller},
+			listPage:   {kmod.Block{Class: "list"}, true, heldCaller},
+			bssPage:    {kmod.Block{Class: "bss"}, true, heldCaller},
 		},
 		others: map[uint64]string{vzallocPage: "vzalloc"},
 	}
@@ -94,7 +94,7 @@ func TestChecksOfALeakScan(t *testing.T) {
 				invert(&l[i])
 			}
 			return l
-		}, but(outcome{verdicts, Failed, []string{"0 of 4 are right", "leaked block 0xffffc90000000000", "'not freed yet' although no pointer"}})},
+		}, but(outcome{verdicts, Failed, []string{"0 of 4 are right; wrong are 1 of 1 bss, 1 of 1 leaked, 1 of 1 list, 1 of 1 tagged; the first is leaked block 0xffffc90000000000", "'not freed yet' although no pointer"}})},
 		"a leak is not seen": {allMemory(), ICount, func(l []kmod.Leak) []kmod.Leak { invert(&l[1]); return l },
 			but(outcome{verdicts, Failed, []string{"1 of 2 leaks", "tagged block 0xffffc90000001000, 'not freed yet' although no pointer"}})},
 		"a held block is called a leak": {allMemory(), ICount, func(l []kmod.Leak) []kmod.Leak { invert(&l[2]); return l },
@@ -172,8 +172,7 @@ func TestLeakScanRow(t *testing.T) {
 	// 3 possible leaks are leaks and 1 is none: precision 3/4. 2 more leaks
 	// are not called so: recall 3/5. A scan of 100 words takes 300.
 	g := grade{truePositive: 3, falsePositive: 1, falseNegative: 2}
-	r := region{label: "64MiB", scans: 3, ticks: []float64{299, 300, 4000}}
-	r.Start, r.End = 0x1000, 0x1000+800
+	r := region{label: "64MiB", scans: 3, ticks: []float64{299, 300, 4000}, words: 100}
 	want := results.Row{
 		Name:   "LeakScan",
 		Params: []results.Param{{Key: "region", Value: "64MiB"}, {Key: "blocks", Value: "1003"}},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,11 +95,11 @@ type job struct {
 	Exec []string `json:"exec,omitempty"`
 }
 
-// RunInGuest boots a kernel in QEMU and does all experiments there. A check
+// RunInGuest boots a kernel in QEMU and does the experiments there. A check
 // that failed makes the ending [guest.WrongNumbers]. The error is for what kept
 // the guest from being booted.
 func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
-	if _, err := findTargets(o.Funcs); err != nil {
+	if _, err := o.targets(); err != nil {
 		return nil, err
 	}
 	o.Profiler, o.Testbed = guestProfiler, guestTestbed
@@ -118,7 +119,13 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 		}
 	}
 	cfg.Clock = guest.Clock(o.Clock)
+	if cfg.MemoryMiB == 0 && o.Does(Latency) {
+		cfg.MemoryMiB = latencyMemoryMiB
+	}
 	o.Env = append(o.Env, results.Config{Key: "qemu", Value: guest.QEMUVersion(ctx, qemuCommand)})
+	if h.Seed != 0 {
+		o.Env = append(o.Env, results.Config{Key: "seed", Value: strconv.FormatUint(h.Seed, 10)})
+	}
 	if len(h.Cmdline) > 0 {
 		o.Env = append(o.Env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
 	}

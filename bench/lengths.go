@@ -35,6 +35,9 @@ var lengths = []length{
 
 // lengths measures functions whose length is known from their object code.
 func (l *lab) lengths(ctx context.Context) error {
+	if err := l.measureReturns(); err != nil {
+		return err
+	}
 	for _, n := range lengths {
 		unprobed, err := l.unprobedLength(ctx, n)
 		if err != nil {
@@ -130,15 +133,15 @@ func (l *lab) work(ctx context.Context, n length) ([]float64, error) {
 }
 
 // measureReturns finds out what the object code does not tell: on some
-// processors the kernel has every return go through a thunk.
+// processors the kernel has every return go through a thunk. Once is enough.
 func (l *lab) measureReturns() error {
-	if !l.Clock.Exact() {
+	if !l.Clock.Exact() || l.timedReturns {
 		return nil
 	}
 	t, err := l.testbed.Returns(1000)
 	if err != nil {
 		return fmt.Errorf("time returns: %w", err)
 	}
-	l.returns = t.TicksPerCall()
+	l.returns, l.timedReturns = t.TicksPerCall(), true
 	return nil
 }

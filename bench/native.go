@@ -15,7 +15,7 @@ import (
 	"kprof-bench/results"
 )
 
-// RunNative does all experiments in the running kernel, which takes root. The
+// RunNative does the experiments in the running kernel, which takes root. The
 // modules are built for it, unless dir has them already.
 func (h Host) RunNative(ctx context.Context, o Options, dir string) (*Result, error) {
 	o.Clock = Native

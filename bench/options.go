@@ -27,7 +27,10 @@ func (c Clock) Exact() bool { return c == ICount }
 
 // Options say what to measure. They travel to the guest as JSON.
 type Options struct {
-	// Funcs are the functions to profile, as a user types them.
+	// Only are the experiments to do; [DefaultExperiments] if there is none.
+	Only []Experiment
+	// Funcs are the functions to profile, as a user types them. They go with
+	// [Calls].
 	Funcs []string
 	// Backends are the ways of probing that are measured; [DefaultBackends] if
 	// there is none.
@@ -54,8 +57,19 @@ func (o Options) Check() error {
 	if o.Calls < 0 || o.Calls > 0 && o.Calls < rounds {
 		return fmt.Errorf("%d calls: must be 0 for what suits the function, or at least %d, one for each round", o.Calls, rounds)
 	}
-	_, err := findTargets(o.Funcs)
+	_, err := o.targets()
 	return err
+}
+
+// targets are the functions to drive, none if they are not to be.
+func (o Options) targets() ([]target, error) {
+	if o.Does(Calls) {
+		return findTargets(o.Funcs)
+	}
+	if len(o.Funcs) > 0 {
+		return nil, fmt.Errorf("functions are given, but experiment %s, which drives them, is left out", Calls)
+	}
+	return nil, nil
 }
 
 // Result is what a run found.

@@ -146,8 +146,7 @@ func TestEnvironment(t *testing.T) {
 func TestFileOnEachClock(t *testing.T) {
 	paced := sound()
 	paced.achieved, paced.late = 9999.1, 4945
-	r := region{label: "bss", scans: 3, ticks: []float64{300}}
-	r.End = 800
+	r := region{label: "bss", scans: 3, ticks: []float64{300}, words: 100}
 	for clock, test := range map[Clock]struct {
 		units string // of the header
 		row   []string

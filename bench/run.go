@@ -23,15 +23,16 @@ import (
 // lab is a place where experiments are done: a kernel with the testbed loaded.
 type lab struct {
 	Options
-	rate     workloads.Rate
-	testbed  *kmod.Testbed
-	object   *kmod.TestbedObject
-	returns  float64 // instructions of a return beyond the one in object code
-	progress func(string)
-	result   Result
+	rate         workloads.Rate
+	testbed      *kmod.Testbed
+	object       *kmod.TestbedObject
+	returns      float64 // instructions of a return beyond the one in object code
+	timedReturns bool
+	progress     func(string)
+	result       Result
 }
 
-// Run does all experiments in the running kernel, as root. progress is told in
+// Run does the experiments in the running kernel, as root. progress is told in
 // a few words what is being done.
 //
 // An error means that the experiments could not be done. That a check failed
@@ -41,7 +42,7 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	targets, err := findTargets(o.Funcs)
+	targets, err := o.targets()
 	if err != nil {
 		return nil, err
 	}
@@ -92,19 +93,23 @@ func (l *lab) close() error {
 }
 
 func (l *lab) experiments(ctx context.Context, targets []target) error {
-	// The leak finder first: it reads all memory, and what this process has
-	// not yet come to know cannot be found in it.
-	if err := l.leaks(ctx); err != nil {
-		return fmt.Errorf("leak scan: %w", err)
-	}
-	if err := l.measureReturns(); err != nil {
-		return err
-	}
-	if err := l.lengths(ctx); err != nil {
-		return fmt.Errorf("functions of known length: %w", err)
-	}
-	if err := l.calls(ctx, targets); err != nil {
-		return fmt.Errorf("system calls: %w", err)
+	for _, e := range []struct {
+		name Experiment
+		what string
+		do   func(context.Context) error
+	}{
+		{Leaks, "leak scan", l.leaks},
+		{Pairs, "vmalloc() and vfree()", l.vmallocCost},
+		{Lengths, "functions of known length", l.lengths},
+		{Calls, "system calls", func(ctx context.Context) error { return l.calls(ctx, targets) }},
+		{Latency, "latency of leak scans", l.latency},
+	} {
+		if !l.Does(e.name) {
+			continue
+		}
+		if err := e.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", e.what, err)
+		}
 	}
 	return nil
 }

@@ -40,12 +40,27 @@ type Block struct {
 	Site uint64
 	// Size is what was asked for, in bytes.
 	Size uint64
+	// Word is the address >> 3 of the aligned word in which the start is kept,
+	// and DirectWord that of the same word in the direct map. Both are 0 when
+	// there is none. They are no addresses, because the word of one block may be
+	// the first one of another.
+	Word, DirectWord uint64
 }
 
 // Region is memory that a scan can be pointed at, [Start, End).
 type Region struct {
 	Name       string
 	Start, End uint64
+	// Direct is where the region lies in the direct map, if it does so in one
+	// piece; else it is 0.
+	Direct uint64
+}
+
+// Has tells whether the word in which a block's start is kept lies in the
+// region, under whatever address.
+func (r Region) Has(b Block) bool {
+	inside := func(word, start uint64) bool { return word-start/8 < (r.End-r.Start)/8 }
+	return b.Word != 0 && (inside(b.Word, r.Start) || r.Direct != 0 && inside(b.DirectWord, r.Direct))
 }
 
 // Plant allocates count blocks of size bytes by vmalloc(), all or none, and
@@ -145,8 +160,10 @@ func (t *Testbed) Spread(on bool) error {
 	return err
 }
 
-// Regions returns the regions there are: data, bss, arena if there is one, and
-// directmap, which is all memory and cannot be dumped.
+// Regions returns the regions there are: data and bss of the testbed, its arena
+// if there is one, kernel-data and kernel-bss, and two that cannot be dumped:
+// directmap, which is all memory, and vmalloc, the addresses that vmalloc() gives
+// out.
 func (t *Testbed) Regions() ([]Region, error) {
 	text, err := t.text("regions")
 	if err != nil {
@@ -156,7 +173,8 @@ func (t *Testbed) Regions() ([]Region, error) {
 }
 
 // Dump returns a reader of a region's bytes as they are when they are read. It
-// lasts until the session's next command.
+// lasts until the session's next command. Pages of kernel-bss that the kernel has
+// given to its page allocator read as zeros.
 func (t *Testbed) Dump(region string) (io.Reader, error) {
 	return t.start("dump %s", region)
 }
@@ -176,7 +194,7 @@ func FindStarts(dump io.Reader, want func(page uint64) bool, found func(offset, 
 		}
 		for i := 0; i < n; i += 8 {
 			word := binary.LittleEndian.Uint64(buf[i:])
-			if word%4096 == 0 && want(word>>12) {
+			if word != 0 && word%4096 == 0 && want(word>>12) {
 				found(base+uint64(i), word>>12)
 			}
 		}

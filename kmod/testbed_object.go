@@ -276,6 +276,21 @@ func (o *TestbedObject) ExpectedCaller(class string, text uint64) (uint64, error
 	return text + o.funcs["tb_site_"+class].Value + offset, nil
 }
 
+// Address returns the address of a place in a function, given where the module's
+// .text was loaded.
+func (o *TestbedObject) Address(function string, offset, text uint64) (uint64, error) {
+	start, code, err := o.function(function)
+	if err == nil && offset > uint64(len(code)) {
+		err = fmt.Errorf("testbed object: %s ends before %#x", function, offset)
+	}
+	return text + start + offset, err
+}
+
+// InText tells whether an address lies in the module's .text.
+func (o *TestbedObject) InText(address, text uint64) bool {
+	return address-text < uint64(len(o.text))
+}
+
 // TestbedText returns the address that the testbed's .text was loaded at. It
 // needs root, and the module loaded.
 func TestbedText() (uint64, error) {

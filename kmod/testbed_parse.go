@@ -46,13 +46,13 @@ func parseTestbedValues(text string, keys []string) (map[string]int64, error) {
 	return values, nil
 }
 
-var errBlockLine = errors.New(`want "id class start site size"`)
+var errBlockLine = errors.New(`want "id class start site size word direct"`)
 
 // parseBlock reads one line of the block table. The start is read as a page
 // number: the address itself never becomes a number here, because a scan of
 // all memory would find it in this program.
 func parseBlock(line []byte) (Block, error) {
-	var fields [5][]byte
+	var fields [7][]byte
 	n := 0
 	for field := range bytes.SplitSeq(line, []byte{' '}) {
 		if n == len(fields) {
@@ -77,7 +77,8 @@ func parseBlock(line []byte) (Block, error) {
 		to   *uint64
 		text []byte
 		base int
-	}{{&b.ID, fields[0], 10}, {&b.Page, page, 16}, {&b.Site, fields[3], 16}, {&b.Size, fields[4], 10}} {
+	}{{&b.ID, fields[0], 10}, {&b.Page, page, 16}, {&b.Site, fields[3], 16}, {&b.Size, fields[4], 10},
+		{&b.Word, fields[5], 16}, {&b.DirectWord, fields[6], 16}} {
 		v, err := strconv.ParseUint(string(f.text), f.base, 64)
 		if err != nil {
 			return Block{}, err
@@ -92,21 +93,20 @@ func parseRegions(text string) ([]Region, error) {
 	var regions []Region
 	for line := range strings.Lines(text) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), " ")
-		if len(f) != 3 || f[0] == "" {
-			return nil, fmt.Errorf("region %q: want \"name start end\"", line)
+		if len(f) != 4 || f[0] == "" {
+			return nil, fmt.Errorf("region %q: want \"name start end direct\"", line)
 		}
-		start, err := strconv.ParseUint(f[1], 16, 64)
-		if err != nil {
-			return nil, fmt.Errorf("region %q: %w", line, err)
+		r := Region{Name: f[0]}
+		for i, to := range []*uint64{&r.Start, &r.End, &r.Direct} {
+			var err error
+			if *to, err = strconv.ParseUint(f[i+1], 16, 64); err != nil {
+				return nil, fmt.Errorf("region %q: %w", line, err)
+			}
 		}
-		end, err := strconv.ParseUint(f[2], 16, 64)
-		if err != nil {
-			return nil, fmt.Errorf("region %q: %w", line, err)
-		}
-		if start >= end || start%8 != 0 || end%8 != 0 {
+		if r.Start >= r.End || (r.Start|r.End|r.Direct)%8 != 0 {
 			return nil, fmt.Errorf("region %q is empty or not made of whole words", line)
 		}
-		regions = append(regions, Region{Name: f[0], Start: start, End: end})
+		regions = append(regions, r)
 	}
 	return regions, nil
 }

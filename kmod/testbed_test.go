@@ -106,12 +106,12 @@ func TestTestbedCommands(t *testing.T) {
 		{"arena 65536", "", func(t *Testbed) (any, error) { return nil, t.Arena(65536) }, nil},
 		{"arena off", "", func(t *Testbed) (any, error) { return nil, t.ArenaOff() }, nil},
 		{"fill arena random", "", func(t *Testbed) (any, error) { return nil, t.FillArena("random") }, nil},
-		{"regions", "data ffffffffc020b000 ffffffffc0213000\n",
+		{"regions", "data ffffffffc020b000 ffffffffc0213000 0\n",
 			func(t *Testbed) (any, error) { return t.Regions() },
 			[]Region{{Name: "data", Start: 0xffffffffc020b000, End: 0xffffffffc0213000}}},
-		{"blocks", "7 data ffffc90000065000 ffffffffc0203b70 5000\n",
+		{"blocks", "7 data ffffc90000065000 ffffffffc0203b70 5000 ab cd\n",
 			func(t *Testbed) (any, error) { return t.Blocks() },
-			[]Block{{ID: 7, Class: "data", Page: 0xffffc90000065, Site: 0xffffffffc0203b70, Size: 5000}}},
+			[]Block{{ID: 7, Class: "data", Page: 0xffffc90000065, Site: 0xffffffffc0203b70, Size: 5000, Word: 0xab, DirectWord: 0xcd}}},
 		{"churn 300 8192", "pairs=300\nirq=99\n", func(t *Testbed) (any, error) { return t.Churn(300, 8192) },
 			Churned{Pairs: 300, IRQ: 99}},
 		{"batch 2 4096", "ffffc90000065000\nffffc90000067000\n", func(t *Testbed) (any, error) { return t.Batch(2, 4096) },
@@ -242,20 +242,23 @@ func TestParseBlock(t *testing.T) {
 		want       Block
 		fails      bool
 	}{
-		{"leaked", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000",
-			Block{0, "leaked", 0xffffc9000004d, 0xffffffffc0203b90, 5000}, false},
-		{"from another allocator", "99999 vmalloc_user ffffffffffff1000 ffffffffc02039b0 1",
-			Block{99999, "vmalloc_user", 0xffffffffffff1, 0xffffffffc02039b0, 1}, false},
-		{"unknown class", "0 lost ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
-		{"start inside a page", "0 leaked ffffc9000004d040 ffffffffc0203b90 5000", Block{}, true},
-		{"start too short", "0 leaked 4d000 ffffffffc0203b90 5000", Block{}, true},
-		{"start too long", "0 leaked 0ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
-		{"start with a prefix", "0 leaked 0xfffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
-		{"field missing", "0 leaked ffffc9000004d000 5000", Block{}, true},
-		{"field too many", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000 1", Block{}, true},
-		{"two blanks", "0  leaked ffffc9000004d000 ffffffffc0203b90 5000", Block{}, true},
-		{"negative size", "0 leaked ffffc9000004d000 ffffffffc0203b90 -1", Block{}, true},
-		{"site no number", "0 leaked ffffc9000004d000 tb_site 5000", Block{}, true},
+		{"leaked", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000 0 0",
+			Block{0, "leaked", 0xffffc9000004d, 0xffffffffc0203b90, 5000, 0, 0}, false},
+		{"kept", "0 data ffffc9000004d000 ffffffffc0203b90 5000 1ffffffff8041600 1ffff11020009e01",
+			Block{0, "data", 0xffffc9000004d, 0xffffffffc0203b90, 5000, 0x1ffffffff8041600, 0x1ffff11020009e01}, false},
+		{"from another allocator", "99999 vmalloc_user ffffffffffff1000 ffffffffc02039b0 1 0 0",
+			Block{99999, "vmalloc_user", 0xffffffffffff1, 0xffffffffc02039b0, 1, 0, 0}, false},
+		{"unknown class", "0 lost ffffc9000004d000 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"start inside a page", "0 leaked ffffc9000004d040 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"start too short", "0 leaked 4d000 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"start too long", "0 leaked 0ffffc9000004d000 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"start with a prefix", "0 leaked 0xfffc9000004d000 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"field missing", "0 leaked ffffc9000004d000 5000 0 0", Block{}, true},
+		{"field too many", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000 0 0 1", Block{}, true},
+		{"two blanks", "0  leaked ffffc9000004d000 ffffffffc0203b90 5000 0 0", Block{}, true},
+		{"negative size", "0 leaked ffffc9000004d000 ffffffffc0203b90 -1 0 0", Block{}, true},
+		{"site no number", "0 leaked ffffc9000004d000 tb_site 5000 0 0", Block{}, true},
+		{"word with a sign", "0 leaked ffffc9000004d000 ffffffffc0203b90 5000 -1 0", Block{}, true},
 		{"empty", "", Block{}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -271,7 +274,7 @@ func TestParseBlock(t *testing.T) {
 }
 
 func TestEachBlock(t *testing.T) {
-	const two = "1 leaked ffffc9000004d000 ffffffffc0203b90 1\n2 data ffffc9000004f000 ffffffffc0203b70 1\n"
+	const two = "1 leaked ffffc9000004d000 ffffffffc0203b90 1 0 0\n2 data ffffc9000004f000 ffffffffc0203b70 1 8 9\n"
 	stop := errors.New("enough")
 	var ids []uint64
 	err := eachBlock(strings.NewReader(two), func(b Block) error {
@@ -291,13 +294,14 @@ func TestParseRegions(t *testing.T) {
 		name, text string
 		want       []Region
 	}{
-		{"two", "data 1000 2000\nbss 3000 3008\n", []Region{{"data", 0x1000, 0x2000}, {"bss", 0x3000, 0x3008}}},
-		{"empty region", "data 1000 1000\n", nil},
-		{"end before start", "data 2000 1000\n", nil},
-		{"not whole words", "data 1000 1001\n", nil},
-		{"field missing", "data 1000\n", nil},
-		{"no name", " 1000 2000\n", nil},
-		{"no number", "data x 2000\n", nil},
+		{"two", "data 1000 2000 0\nbss 3000 3008 9000\n", []Region{{"data", 0x1000, 0x2000, 0}, {"bss", 0x3000, 0x3008, 0x9000}}},
+		{"empty region", "data 1000 1000 0\n", nil},
+		{"end before start", "data 2000 1000 0\n", nil},
+		{"not whole words", "data 1000 1001 0\n", nil},
+		{"field missing", "data 1000 2000\n", nil},
+		{"direct map inside a word", "data 1000 2000 9001\n", nil},
+		{"no name", " 1000 2000 0\n", nil},
+		{"no number", "data x 2000 0\n", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := parseRegions(test.text)
@@ -306,6 +310,33 @@ func TestParseRegions(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRegionHas(t *testing.T) {
+	const start, direct = 0xffffffff82000000, 0xffff888002000000
+	r := Region{Name: "kernel-bss", Start: start, End: start + 0x1000, Direct: direct}
+	elsewhere := Region{Name: "data", Start: start, End: start + 0x1000}
+	for _, test := range []struct {
+		name   string
+		region Region
+		block  Block
+		want   bool
+	}{
+		{"first word", r, Block{Word: start / 8, DirectWord: 1}, true},
+		{"last word", r, Block{Word: (start + 0xff8) / 8, DirectWord: 1}, true},
+		{"the word behind", r, Block{Word: (start + 0x1000) / 8, DirectWord: 1}, false},
+		{"the word before", r, Block{Word: (start - 8) / 8, DirectWord: 1}, false},
+		{"by its address in the direct map", r, Block{Word: 1, DirectWord: (direct + 0x800) / 8}, true},
+		{"behind it there", r, Block{Word: 1, DirectWord: (direct + 0x1000) / 8}, false},
+		{"not in the direct map", elsewhere, Block{Word: 1, DirectWord: 0}, false},
+		{"kept nowhere", Region{Start: 0, End: 8}, Block{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.region.Has(test.block); got != test.want {
+				t.Errorf("got %v, want %v", got, test.want)
 			}
 		})
 	}

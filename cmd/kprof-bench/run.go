@@ -22,6 +22,7 @@ import (
 
 type runFlags struct {
 	hostFlags
+	only    []string
 	funcs   []string
 	by      []string
 	rate    string
@@ -37,24 +38,37 @@ type runFlags struct {
 func runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run --funcs FUNC[,FUNC]...",
+		Use:   "run [--only EXPERIMENT[,EXPERIMENT]...] [--funcs FUNC[,FUNC]...]",
 		Short: "Measure functions under load and check what the profiler reports",
 		Long: `Boot a kernel in QEMU, load profiler.ko, drive the functions, and check what
 the module reports: invocations against the calls that were made, averages
 against the true duration, the verdicts of the leak scan against what was
 planted. What probes and scans cost is measured.
 
+The experiments are
+
+  leaks    plant blocks, scan regions of memory, and check every verdict
+  vmalloc  what tracing adds to a vmalloc() and its vfree()
+  lengths  profile functions whose length is known from their object code
+  calls    drive the functions that --funcs names, without and with the profiler
+  latency  how long a scan takes, by size of the region and number of blocks
+
+All but the last one are done unless --only says which. The guest of latency has
+1 GiB of memory.
+
 Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
 mistake in the command line, or a failure of this program), 3 the kernel
 oopsed or warned, 4 it hung, 5 it did not boot.`,
 		Example: `  kprof-bench run --funcs sys_getpid,sys_clone
-  kprof-bench run --funcs sys_read --rate 10000/s --out read.txt`,
+  kprof-bench run --funcs sys_read --rate 10000/s --out read.txt
+  kprof-bench run --only leaks --seed 7`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f.registerGuest(cmd)
+	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
 		"ways of probing that are measured: direct, kretprobe, direct+hist, kretprobe+hist, or all")
@@ -67,7 +81,6 @@ oopsed or warned, 4 it hung, 5 it did not boot.`,
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to this file, in Go's benchmark format")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as JSON")
 	cmd.Flags().BoolVar(&f.verify, "verify-determinism", false, "run twice and compare every digit")
-	_ = cmd.MarkFlagRequired("funcs")
 	return cmd
 }
 
@@ -136,7 +149,11 @@ func (f *runFlags) options() (bench.Options, error) {
 	if err != nil {
 		return bench.Options{}, err
 	}
-	o := bench.Options{Funcs: f.funcs, Backends: backends, Rate: f.rate, Calls: f.calls, Clock: clock}
+	only, err := bench.ParseExperiments(f.only)
+	if err != nil {
+		return bench.Options{}, err
+	}
+	o := bench.Options{Only: only, Funcs: f.funcs, Backends: backends, Rate: f.rate, Calls: f.calls, Clock: clock}
 	return o, o.Check()
 }
 

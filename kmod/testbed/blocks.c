@@ -25,7 +25,7 @@
 
 #define TB_COUNT_MAX	1000000
 #define TB_SIZE_MAX	SZ_1G
-#define TB_LINE		80
+#define TB_LINE		112
 #define TB_IRQ_ARRAY	512
 #define TB_IRQ_BURST	16
 #define TB_IRQ_GAP_NS	(20 * NSEC_PER_USEC)
@@ -396,14 +396,41 @@ int tb_cmd_free(struct tb_session *s, int argc, char **argv)
 }
 
 /**
+ * tb_direct() - find memory in the direct map
+ * @addr: where else it is mapped, or its address there
+ *
+ * Context: any, while the memory stays where it is.
+ * Return: its address in the direct map.
+ */
+unsigned long tb_direct(unsigned long addr)
+{
+	if (is_vmalloc_addr((void *)addr) ||
+	    (addr >= MODULES_VADDR && addr < MODULES_END))
+		return (unsigned long)pfn_to_kaddr(vmalloc_to_pfn((void *)addr)) +
+		       offset_in_page(addr);
+	return (unsigned long)__va(__pa(addr));
+}
+
+static void tb_print_block(struct tb_session *s, const struct tb_block *b)
+{
+	unsigned long word = b->class->word ? b->class->word(b) : 0;
+
+	tb_print(s, "%lu %s %lx000 %lx %lu %lx %lx\n", b->id, b->class->name,
+		 b->page, (unsigned long)b->class->site, b->size,
+		 word, word ? tb_direct(word << 3) >> 3 : 0);
+}
+
+/**
  * tb_cmd_blocks() - command "blocks"
  * @s: session, locked
  * @argc: number of words
  * @argv: words
  *
- * Prints "id class start site size" for each live block. The site is the
- * function that called the allocator. A start is printed as the page number
- * with three zeros behind it, so that it does not pass through the stack.
+ * Prints "id class start site size word direct" for each live block. The site
+ * is the function that called the allocator. A start is printed as the page
+ * number with three zeros behind it, so that it does not pass through the
+ * stack. The aligned word that holds the start is given by its address >> 3,
+ * and again by that in the direct map; both are 0 if there is none.
  *
  * Return: 0 or a negative errno.
  */
@@ -421,12 +448,12 @@ int tb_cmd_blocks(struct tb_session *s, int argc, char **argv)
 			break;
 		if (fatal_signal_pending(current))
 			err = -EINTR;
-		tb_print(s, "%lu %s %lx000 %lx %lu\n", b->id, b->class->name,
-			 b->page,
-			 (unsigned long)b->class->site, b->size);
+		tb_print_block(s, b);
 		cond_resched();
 	}
 	mutex_unlock(&tb_blocks_lock);
+	/* The word that holds a start may be the first one of another block. */
+	tb_scrub_stack();
 	return err;
 }
 

@@ -125,6 +125,19 @@ static int tb_keep_tagged(struct tb_block *b, unsigned long start)
 	return tb_keep_in(&tb_data, b, start | 1);
 }
 
+static unsigned long tb_word_in(const struct tb_region *r,
+				const struct tb_block *b)
+{
+	unsigned long word = (unsigned long)(r->words + b->slot);
+
+	return word >> 3;
+}
+
+static unsigned long tb_word_data(const struct tb_block *b)
+{
+	return tb_word_in(&tb_data, b);
+}
+
 static void tb_drop_data(struct tb_block *b)
 {
 	tb_region_put(&tb_data, 1, b->slot);
@@ -151,6 +164,11 @@ static int tb_keep_bss(struct tb_block *b, unsigned long start)
 	return tb_keep_in(&tb_bss, b, start);
 }
 
+static unsigned long tb_word_bss(const struct tb_block *b)
+{
+	return tb_word_in(&tb_bss, b);
+}
+
 static void tb_drop_bss(struct tb_block *b)
 {
 	tb_region_put(&tb_bss, 1, b->slot);
@@ -159,6 +177,11 @@ static void tb_drop_bss(struct tb_block *b)
 static int tb_keep_arena(struct tb_block *b, unsigned long start)
 {
 	return tb_keep_in(&tb_arena, b, start);
+}
+
+static unsigned long tb_word_arena(const struct tb_block *b)
+{
+	return tb_word_in(&tb_arena, b);
 }
 
 static void tb_drop_arena(struct tb_block *b)
@@ -174,6 +197,13 @@ static int tb_keep_list(struct tb_block *b, unsigned long start)
 	WRITE_ONCE(b->node->start, start);
 	list_add_tail(&b->node->list, &tb_nodes);
 	return 0;
+}
+
+static unsigned long tb_word_list(const struct tb_block *b)
+{
+	unsigned long word = (unsigned long)&b->node->start;
+
+	return word >> 3;
 }
 
 static void tb_drop_list(struct tb_block *b)
@@ -192,6 +222,12 @@ static int tb_keep_percpu(struct tb_block *b, unsigned long start)
 	return 0;
 }
 
+static unsigned long tb_word_percpu(const struct tb_block *b)
+{
+	return (unsigned long)per_cpu_ptr(b->word,
+					  cpumask_first(cpu_possible_mask)) >> 3;
+}
+
 static void tb_drop_percpu(struct tb_block *b)
 {
 	WRITE_ONCE(*per_cpu_ptr(b->word, cpumask_first(cpu_possible_mask)), 0);
@@ -205,6 +241,11 @@ static int tb_keep_vblock(struct tb_block *b, unsigned long start)
 		return -ENOMEM;
 	WRITE_ONCE(*b->holder, start);
 	return 0;
+}
+
+static unsigned long tb_word_vblock(const struct tb_block *b)
+{
+	return (unsigned long)b->holder >> 3;
 }
 
 static void tb_drop_vblock(struct tb_block *b)
@@ -273,6 +314,11 @@ void tb_chain_link(struct tb_block *prev, struct tb_block *next)
 	tb_chain_store(prev, next);
 }
 
+static unsigned long tb_word_chain(const struct tb_block *b)
+{
+	return b->prev->page << (PAGE_SHIFT - 3);
+}
+
 /* The rest of the ring closes, or it would hold the start of a freed block. */
 static void tb_drop_chain(struct tb_block *b)
 {
@@ -285,17 +331,23 @@ static void tb_drop_chain(struct tb_block *b)
 static const struct tb_class tb_classes[] = {
 	{ .name = "leaked", .site = tb_site_leaked },
 	{ .name = "data", .site = tb_site_data,
-	  .keep = tb_keep_data, .drop = tb_drop_data },
+	  .keep = tb_keep_data, .word = tb_word_data,
+	  .drop = tb_drop_data },
 	{ .name = "bss", .site = tb_site_bss,
-	  .keep = tb_keep_bss, .drop = tb_drop_bss },
+	  .keep = tb_keep_bss, .word = tb_word_bss,
+	  .drop = tb_drop_bss },
 	{ .name = "list", .site = tb_site_list,
-	  .keep = tb_keep_list, .drop = tb_drop_list },
+	  .keep = tb_keep_list, .word = tb_word_list,
+	  .drop = tb_drop_list },
 	{ .name = "percpu", .site = tb_site_percpu,
-	  .keep = tb_keep_percpu, .drop = tb_drop_percpu },
+	  .keep = tb_keep_percpu, .word = tb_word_percpu,
+	  .drop = tb_drop_percpu },
 	{ .name = "vblock", .site = tb_site_vblock,
-	  .keep = tb_keep_vblock, .drop = tb_drop_vblock },
+	  .keep = tb_keep_vblock, .word = tb_word_vblock,
+	  .drop = tb_drop_vblock },
 	{ .name = "chain", .site = tb_site_chain,
-	  .keep = tb_keep_chain, .drop = tb_drop_chain },
+	  .keep = tb_keep_chain, .word = tb_word_chain,
+	  .drop = tb_drop_chain },
 	{ .name = "interior", .site = tb_site_interior,
 	  .keep = tb_keep_interior, .drop = tb_drop_data },
 	{ .name = "tagged", .site = tb_site_tagged,
@@ -303,7 +355,8 @@ static const struct tb_class tb_classes[] = {
 	{ .name = "packed", .site = tb_site_packed,
 	  .keep = tb_keep_packed, .drop = tb_drop_packed },
 	{ .name = "arena", .site = tb_site_arena,
-	  .keep = tb_keep_arena, .drop = tb_drop_arena },
+	  .keep = tb_keep_arena, .word = tb_word_arena,
+	  .drop = tb_drop_arena },
 	{ .name = "stack", .site = tb_site_stack,
 	  .keep = tb_keep_stack, .drop = tb_drop_stack },
 	{ .name = "oldstack", .site = tb_site_oldstack,

@@ -3,6 +3,7 @@
  * Memory that a scan can be pointed at: two arrays of the module, one in
  * .data and one in .bss, and an arena of any size. Nothing else lies in them,
  * so that the truth about a scan of one is exactly what was planted there.
+ * And there is the kernel's own memory (kernel.c), which anything may lie in.
  *
  * Locking: tb_blocks_lock guards the contents of all regions, their bitmaps,
  * the arena's existence and the generator.
@@ -55,7 +56,9 @@ struct tb_region tb_arena = {
 	.scatter = true,
 };
 
-static struct tb_region * const tb_regions[] = { &tb_data, &tb_bss, &tb_arena };
+static struct tb_region * const tb_regions[] = {
+	&tb_data, &tb_bss, &tb_arena, &tb_kernel_data, &tb_kernel_bss,
+};
 
 /* Knuth's generator: the same sequence on every boot. */
 static u64 tb_random_state;
@@ -189,9 +192,11 @@ int tb_cmd_arena(struct tb_session *s, int argc, char **argv)
  * @argc: number of words
  * @argv: words
  *
- * Prints "name start end" for each region that exists; end is the first byte
- * behind it. Besides those that can be dumped there is directmap: all memory,
- * at the addresses where the kernel has it mapped.
+ * Prints "name start end direct" for each region that exists; end is the first
+ * byte behind it. direct is where the start lies in the direct map, and all of
+ * the region behind it in one piece, or 0 if it does not. Besides those that can
+ * be dumped there are directmap, which is all memory at the addresses where the
+ * kernel has it mapped, and vmalloc, the addresses that vmalloc() gives out.
  *
  * Return: 0.
  */
@@ -200,17 +205,20 @@ int tb_cmd_regions(struct tb_session *s, int argc, char **argv)
 	int i;
 
 	mutex_lock(&tb_blocks_lock);
+	tb_kernel_find();
 	for (i = 0; i < ARRAY_SIZE(tb_regions); i++) {
 		const struct tb_region *r = tb_regions[i];
+		unsigned long start = (unsigned long)r->words;
 
-		if (r->words)
-			tb_print(s, "%s %lx %lx\n", r->name,
-				 (unsigned long)r->words,
-				 (unsigned long)(r->words + r->count));
+		if (start)
+			tb_print(s, "%s %lx %lx %lx\n", r->name, start,
+				 (unsigned long)(r->words + r->count),
+				 r->kernel ? tb_direct(start) : 0);
 	}
 	mutex_unlock(&tb_blocks_lock);
-	tb_print(s, "directmap %lx %lx\n", PAGE_OFFSET,
-		 (unsigned long)high_memory);
+	tb_print(s, "directmap %lx %lx %lx\n", PAGE_OFFSET,
+		 (unsigned long)high_memory, PAGE_OFFSET);
+	tb_print(s, "vmalloc %lx %lx 0\n", VMALLOC_START, VMALLOC_END & ~7UL);
 	return 0;
 }
 
@@ -247,7 +255,7 @@ int tb_cmd_dump(struct tb_session *s, int argc, char **argv)
  * @pos: file offset, moved
  *
  * Return: bytes read, 0 at the end, or a negative errno; -ENXIO when the
- * arena has gone.
+ * arena has gone, or where the kernel's memory is has not been found out.
  */
 ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
 		       size_t count, loff_t *pos)
@@ -255,7 +263,9 @@ ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
 	ssize_t n = -ENXIO;
 
 	mutex_lock(&tb_blocks_lock);
-	if (r->words)
+	if (r->words && r->kernel)
+		n = tb_kernel_read(r, buf, count, pos);
+	else if (r->words)
 		n = simple_read_from_buffer(buf, count, pos, r->words,
 					    r->count * sizeof(long));
 	mutex_unlock(&tb_blocks_lock);

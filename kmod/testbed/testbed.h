@@ -192,6 +192,7 @@ struct tb_block {
 };
 
 void tb_scrub_stack(void);
+unsigned long tb_direct(unsigned long addr);
 int tb_cmd_plant(struct tb_session *s, int argc, char **argv);
 int tb_cmd_plantother(struct tb_session *s, int argc, char **argv);
 int tb_cmd_free(struct tb_session *s, int argc, char **argv);
@@ -221,6 +222,8 @@ void tb_hazard_end(struct tb_session *s);
  * @min_size:	smallest size that makes sense
  * @site:	the only place where blocks of this class are allocated
  * @keep:	stores the start where the class says; NULL keeps it nowhere
+ * @word:	tells which word that is, as its address >> 3, which is no address.
+ *		NULL if no aligned word holds the start
  * @drop:	clears what @keep stored
  * @release:	gives the memory back when not by vfree() or kvfree()
  */
@@ -230,6 +233,7 @@ struct tb_class {
 	unsigned long min_size;
 	void *(*site)(struct tb_block *b);
 	int (*keep)(struct tb_block *b, unsigned long start);
+	unsigned long (*word)(const struct tb_block *b);
 	void (*drop)(struct tb_block *b);
 	void (*release)(struct tb_block *b);
 };
@@ -253,6 +257,7 @@ void tb_holder_stop(struct tb_holder *h);
  * @used:	which words hold the start of a planted block, a bitmap
  * @held:	number of bits set in @used
  * @scatter:	take words at pseudo-random places, not from the beginning
+ * @kernel:	it is the kernel's own and nothing is planted in it
  */
 struct tb_region {
 	const char *name;
@@ -261,11 +266,14 @@ struct tb_region {
 	unsigned long *used;
 	unsigned long held;
 	bool scatter;
+	bool kernel;
 };
 
 extern struct tb_region tb_data;
 extern struct tb_region tb_bss;
 extern struct tb_region tb_arena;
+extern struct tb_region tb_kernel_data;
+extern struct tb_region tb_kernel_bss;
 
 int tb_region_take(struct tb_region *r, unsigned int words,
 		   unsigned long *slot);
@@ -281,5 +289,10 @@ ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
 		       size_t count, loff_t *pos);
 void tb_regions_init(void);
 void tb_regions_exit(void);
+
+/* kernel.c */
+void tb_kernel_find(void);
+ssize_t tb_kernel_read(const struct tb_region *r, char __user *buf,
+		       size_t count, loff_t *pos);
 
 #endif
