@@ -134,18 +134,11 @@ func (l *lab) scan(ctx context.Context, prof *kmod.Profiler, r *region) error {
 	}
 	program := &workloads.Program{}
 	defer program.Close()
-	fd, err := program.Open(prof.MemleaksPath(), unix.O_RDONLY)
+	read, err := readMemleaks(program, prof)
 	if err != nil {
 		return err
 	}
-	_, buf, err := program.Alloc(blockSize)
-	if err != nil {
-		return err
-	}
-	program.Ops = []workloads.Op{{
-		Name: "read memleaks", Nr: unix.SYS_PREAD64, Measured: true,
-		Args: [6]uintptr{fd, buf, blockSize, 0},
-	}}
+	program.Ops = []workloads.Op{read}
 	measured, err := workloads.Run(ctx, program, workloads.Options{Calls: r.scans, Batch: 1})
 	if err != nil {
 		return err
@@ -157,6 +150,19 @@ func (l *lab) scan(ctx context.Context, prof *kmod.Profiler, r *region) error {
 	status, err := prof.Status()
 	r.words = status.ScanWords
 	return err
+}
+
+// readMemleaks is the call that reads the first page of the report, which scans.
+func readMemleaks(program *workloads.Program, prof *kmod.Profiler) (workloads.Op, error) {
+	fd, err := program.Open(prof.MemleaksPath(), unix.O_RDONLY)
+	if err != nil {
+		return workloads.Op{}, err
+	}
+	_, buf, err := program.Alloc(blockSize)
+	return workloads.Op{
+		Name: "read memleaks", Nr: unix.SYS_PREAD64, Measured: true,
+		Args: [6]uintptr{fd, buf, blockSize, 0},
+	}, err
 }
 
 // findHeld finds out which planted blocks have their address in the region.

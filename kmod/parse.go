@@ -87,7 +87,7 @@ type Leak struct {
 type Status struct {
 	Live, Allocated, Freed                 uint64
 	UnknownFree, Overwritten, Lost, Missed uint64
-	Scans, ScanNs, ScanWords               uint64
+	Scans, ScanNs, ScanReadNs, ScanWords   uint64
 	UnreadablePages, DevicePages           uint64
 	PoisonedPages, FreePages               uint64
 	BookkeepingWords, IdleWords, Stale     uint64
@@ -209,26 +209,26 @@ func parseDecimal(s string) (uint64, error) {
 	return v, nil
 }
 
-// leakLine is the length of a line of memleaks, which is the same for all.
-const leakLine = len("0x0123456789abcdef:possible leak:0x0123456789abcdef\n")
+// LeakLine is the length of a line of memleaks, which is the same for all.
+const LeakLine = len("0x0123456789abcdef:possible leak:0x0123456789abcdef\n")
 
 // ParseMemleaks parses `memleaks`. It accepts exactly what the module writes:
 // page-aligned blocks in rising order of addresses.
 func ParseMemleaks(text []byte) ([]Leak, error) {
-	if len(text)%leakLine != 0 {
-		return nil, fmt.Errorf("%d bytes are no whole number of lines of %d", len(text), leakLine)
+	if len(text)%LeakLine != 0 {
+		return nil, fmt.Errorf("%d bytes are no whole number of lines of %d", len(text), LeakLine)
 	}
-	leaks := make([]Leak, 0, len(text)/leakLine)
+	leaks := make([]Leak, 0, len(text)/LeakLine)
 	for len(text) > 0 {
-		l, err := parseLeak(text[:leakLine])
+		l, err := parseLeak(text[:LeakLine])
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %q: %w", len(leaks)+1, text[:leakLine], err)
+			return nil, fmt.Errorf("line %d: %q: %w", len(leaks)+1, text[:LeakLine], err)
 		}
 		if n := len(leaks); n > 0 && leaks[n-1].Page >= l.Page {
-			return nil, fmt.Errorf("line %d: %q is not above the block before it", n+1, text[:leakLine])
+			return nil, fmt.Errorf("line %d: %q is not above the block before it", n+1, text[:LeakLine])
 		}
 		leaks = append(leaks, l)
-		text = text[leakLine:]
+		text = text[LeakLine:]
 	}
 	return leaks, nil
 }
@@ -279,7 +279,7 @@ func ParseStatus(text []byte) (Status, error) {
 		"live": &s.Live, "allocated": &s.Allocated, "freed": &s.Freed,
 		"unknown_free": &s.UnknownFree, "overwritten": &s.Overwritten,
 		"lost": &s.Lost, "missed": &s.Missed,
-		"scans": &s.Scans, "scan_ns": &s.ScanNs, "scan_words": &s.ScanWords,
+		"scans": &s.Scans, "scan_ns": &s.ScanNs, "scan_read_ns": &s.ScanReadNs, "scan_words": &s.ScanWords,
 		"scan_unreadable_pages":  &s.UnreadablePages,
 		"scan_device_pages":      &s.DevicePages,
 		"scan_poisoned_pages":    &s.PoisonedPages,

@@ -131,6 +131,7 @@ lost 0
 missed 0
 scans 4
 scan_ns 123456
+scan_read_ns 4567
 scan_words 512
 scan_unreadable_pages 0
 scan_device_pages 7
@@ -144,7 +145,7 @@ bookkeeping_known 1
 
 func TestParseStatus(t *testing.T) {
 	got, err := ParseStatus([]byte(statusText))
-	want := Status{Live: 2, Allocated: 5, Freed: 3, UnknownFree: 1, Scans: 4, ScanNs: 123456,
+	want := Status{Live: 2, Allocated: 5, Freed: 3, UnknownFree: 1, Scans: 4, ScanNs: 123456, ScanReadNs: 4567,
 		ScanWords: 512, DevicePages: 7, FreePages: 3, BookkeepingWords: 6, IdleWords: 9, BookkeepingKnown: 1}
 	if err != nil || cmp.Diff(want, got) != "" {
 		t.Errorf("error %v, difference %s", err, cmp.Diff(want, got))

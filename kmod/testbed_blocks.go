@@ -134,6 +134,13 @@ func (t *Testbed) Arena(size uint64) error {
 	return err
 }
 
+// RepeatedArena is Arena for a region of size bytes that is made of less memory,
+// which is mapped again and again. Both are multiples of the page size.
+func (t *Testbed) RepeatedArena(size, memory uint64) error {
+	_, err := t.text("arena %d %d", size, memory)
+	return err
+}
+
 // ArenaOff frees the arena.
 func (t *Testbed) ArenaOff() error {
 	_, err := t.text("arena off")

@@ -104,6 +104,7 @@ func TestTestbedCommands(t *testing.T) {
 		{"free 7 3 irq", "count=3\nticks=0\nns=0\n", func(t *Testbed) (any, error) { return t.Free(7, 3, FreeIRQ) },
 			Planted{First: 7, Count: 3}},
 		{"arena 65536", "", func(t *Testbed) (any, error) { return nil, t.Arena(65536) }, nil},
+		{"arena 65536 4096", "", func(t *Testbed) (any, error) { return nil, t.RepeatedArena(65536, 4096) }, nil},
 		{"arena off", "", func(t *Testbed) (any, error) { return nil, t.ArenaOff() }, nil},
 		{"fill arena random", "", func(t *Testbed) (any, error) { return nil, t.FillArena("random") }, nil},
 		{"regions", "data ffffffffc020b000 ffffffffc0213000 0\n",

@@ -54,7 +54,7 @@ The experiments are
   latency  how long a scan takes, by size of the region and number of blocks
 
 All but the last one are done unless --only says which. The guest of latency has
-1 GiB of memory.
+1.5 GiB of memory.
 
 Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
 mistake in the command line, or a failure of this program), 3 the kernel

@@ -61,7 +61,8 @@ var views = []view{
 		{"calls/s", "achieved-calls/s"}, {"latest start, ns", "latest-start-ns"},
 	}},
 	{"LeakScan", "a leak scan", scanLabel, []column{
-		{"insn", "insn/op"}, {"insn/word", "insn/word"}, {"precision", "precision"}, {"recall", "recall"},
+		{"insn", "insn/op"}, {"insn/word", "insn/word"}, {"in the loop", "loop-insn/word"},
+		{"whole read", "whole-insn/op"}, {"insn/line", "insn/line"}, {"precision", "precision"}, {"recall", "recall"},
 	}},
 	{"VmallocPair", "vmalloc and vfree, in insn", pairLabel, []column{
 		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},

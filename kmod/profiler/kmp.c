@@ -261,8 +261,8 @@ ssize_t kmp_status_show(char *buf)
 			   c.unknown, c.replaced, c.lost,
 			   (u64)READ_ONCE(alloc_probe.nmissed) +
 			   READ_ONCE(alloc_probe.kp.nmissed));
-	n += sysfs_emit_at(buf, n, "scans %llu\nscan_ns %llu\nscan_words %llu\n",
-			   r.scans, r.ns, r.words);
+	n += sysfs_emit_at(buf, n, "scans %llu\nscan_ns %llu\nscan_read_ns %llu\nscan_words %llu\n",
+			   r.scans, r.ns, r.read_ns, r.words);
 	n += sysfs_emit_at(buf, n,
 			   "scan_unreadable_pages %llu\nscan_device_pages %llu\nscan_poisoned_pages %llu\nscan_free_pages %llu\n",
 			   r.unreadable, r.device, r.poisoned, r.free);

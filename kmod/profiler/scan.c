@@ -20,6 +20,7 @@
  * would have to be off.
  */
 #include <linux/hash.h>
+#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -419,6 +420,7 @@ int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
 		unsigned long end, struct scan_report *report)
 {
 	struct scan s = { .blocks = blocks, .report = report };
+	u64 began;
 	int ret;
 
 	start = round_up(start, sizeof(u64));
@@ -431,7 +433,9 @@ int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
 	if (ret)
 		return ret;
 	find_own_stack(&s);
+	began = ktime_get_ns();
 	ret = read_range(&s, start, end - 1);
+	report->read_ns = ktime_get_ns() - began;
 	idle_exit(&s.idle);
 	kvfree(s.slots);
 	return ret;

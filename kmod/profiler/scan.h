@@ -16,6 +16,8 @@ struct live_block;
  * struct scan_report - what a scan did
  * @scans: scans so far, this one included
  * @ns: how long the reader of `memleaks` waited for it
+ * @read_ns: how long the words were read, without all that is done for each
+ *	block
  * @words: words read
  * @unreadable: pages that vanished while they were read
  * @device: pages passed over because reading them may have side effects
@@ -29,6 +31,7 @@ struct live_block;
 struct scan_report {
 	u64 scans;
 	u64 ns;
+	u64 read_ns;
 	u64 words;
 	u64 unreadable;
 	u64 device;

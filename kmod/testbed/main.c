@@ -50,7 +50,7 @@ static const struct tb_command tb_commands[] = {
 	{ "plantother", "plantother KIND COUNT SIZE", 3, 3, tb_cmd_plantother },
 	{ "free", "free FIRST COUNT vfree|kvfree|irq", 3, 3, tb_cmd_free },
 	{ "blocks", "blocks", 0, 0, tb_cmd_blocks },
-	{ "arena", "arena SIZE|off", 1, 1, tb_cmd_arena },
+	{ "arena", "arena SIZE [MEMORY]|off", 1, 2, tb_cmd_arena },
 	{ "regions", "regions", 0, 0, tb_cmd_regions },
 	{ "dump", "dump REGION", 1, 1, tb_cmd_dump },
 	{ "fill", "fill arena zero|random", 2, 2, tb_cmd_fill },

@@ -41,6 +41,7 @@ struct tb_region tb_data = {
 	.name = "data",
 	.words = tb_data_slots,
 	.count = TB_SLOTS,
+	.distinct = TB_SLOTS,
 	.used = tb_data_used,
 };
 
@@ -48,6 +49,7 @@ struct tb_region tb_bss = {
 	.name = "bss",
 	.words = tb_bss_slots,
 	.count = TB_SLOTS,
+	.distinct = TB_SLOTS,
 	.used = tb_bss_used,
 };
 
@@ -81,15 +83,15 @@ static u64 tb_random(void)
  */
 int tb_region_take(struct tb_region *r, unsigned int words, unsigned long *slot)
 {
-	unsigned long from = 0, at = r->count;
+	unsigned long from = 0, size = r->distinct, at = size;
 
-	if (r->scatter && r->count) {
-		from = tb_random() % r->count;
-		at = bitmap_find_next_zero_area(r->used, r->count, from, words, 0);
+	if (r->scatter && size) {
+		from = tb_random() % size;
+		at = bitmap_find_next_zero_area(r->used, size, from, words, 0);
 	}
-	if (at >= r->count && r->count)
-		at = bitmap_find_next_zero_area(r->used, r->count, 0, words, 0);
-	if (at >= r->count) {
+	if (at >= size && size)
+		at = bitmap_find_next_zero_area(r->used, size, 0, words, 0);
+	if (at >= size) {
 		pr_err("plant: no room left in %s\n", r->name);
 		return -ENOSPC;
 	}
@@ -117,6 +119,9 @@ void tb_region_put(struct tb_region *r, unsigned int words, unsigned long slot)
 	r->held -= words;
 }
 
+/* Memory that the arena maps again and again, or NULL if it is its own. */
+static void *tb_arena_memory;
+
 static int tb_arena_free(void)
 {
 	if (tb_arena.held) {
@@ -124,24 +129,55 @@ static int tb_arena_free(void)
 		       tb_arena.held);
 		return -EBUSY;
 	}
-	kvfree(tb_arena.words);
+	if (tb_arena_memory)
+		vunmap(tb_arena.words);
+	else
+		vfree(tb_arena.words);
+	vfree(tb_arena_memory);
 	kvfree(tb_arena.used);
+	tb_arena_memory = NULL;
 	tb_arena.words = NULL;
 	tb_arena.used = NULL;
 	tb_arena.count = 0;
+	tb_arena.distinct = 0;
 	return 0;
 }
 
-static int tb_arena_alloc(unsigned long size)
+/* Maps pages of memory one after the other, and from the first one again. */
+static void *tb_map_again(void *memory, unsigned long bytes, unsigned long size)
 {
+	unsigned long i, n = size / PAGE_SIZE;
+	struct page **pages;
+	void *mapped;
+
+	pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL);
+	if (!pages)
+		return NULL;
+	for (i = 0; i < n; i++) {
+		pages[i] = vmalloc_to_page(memory + i * PAGE_SIZE % bytes);
+		cond_resched();
+	}
+	mapped = vmap(pages, n, VM_MAP, PAGE_KERNEL);
+	kvfree(pages);
+	return mapped;
+}
+
+static int tb_arena_alloc(unsigned long size, unsigned long bytes)
+{
+	void *memory;
 	int err;
 
 	err = tb_arena_free();
 	if (err)
 		return err;
 	/* vzalloc(), because vmalloc() would make it a block to be reported. */
-	tb_arena.words = vzalloc(size);
-	tb_arena.used = kvcalloc(BITS_TO_LONGS(size / sizeof(long)),
+	memory = vzalloc(bytes);
+	tb_arena.words = memory;
+	if (memory && size > bytes) {
+		tb_arena_memory = memory;
+		tb_arena.words = tb_map_again(memory, bytes, size);
+	}
+	tb_arena.used = kvcalloc(BITS_TO_LONGS(bytes / sizeof(long)),
 				 sizeof(long), GFP_KERNEL);
 	if (!tb_arena.words || !tb_arena.used) {
 		tb_arena_free();
@@ -149,39 +185,49 @@ static int tb_arena_alloc(unsigned long size)
 		return -ENOMEM;
 	}
 	tb_arena.count = size / sizeof(long);
+	tb_arena.distinct = bytes / sizeof(long);
 	tb_random_state = 1;
 	return 0;
 }
 
+static int tb_arena_size(const char *what, const char *text, u64 max, u64 *size)
+{
+	int err = tb_number(what, text, PAGE_SIZE, max, size);
+
+	if (!err && !PAGE_ALIGNED(*size)) {
+		pr_err("%s %llu is no multiple of %lu\n", what, *size, PAGE_SIZE);
+		err = -EINVAL;
+	}
+	return err;
+}
+
 /**
- * tb_cmd_arena() - command "arena SIZE" or "arena off"
+ * tb_cmd_arena() - command "arena SIZE [MEMORY]" or "arena off"
  * @s: session, locked
  * @argc: number of words
  * @argv: words
  *
- * SIZE is a multiple of a page. A new arena replaces the old one.
+ * SIZE is a multiple of a page, and so is MEMORY. If that is given the arena is
+ * made of so much memory only, which repeats; SIZE must not exceed all memory
+ * even then. A new arena replaces the old one.
  *
  * Return: 0 or a negative errno; -EBUSY while blocks are kept in it.
  */
 int tb_cmd_arena(struct tb_session *s, int argc, char **argv)
 {
 	bool off = !strcmp(argv[1], "off");
-	u64 size = 0;
-	int err;
+	u64 size = 0, bytes;
+	int err = 0;
 
-	if (!off) {
-		err = tb_number("arena: SIZE", argv[1], PAGE_SIZE, TB_ARENA_MAX,
-				&size);
-		if (err)
-			return err;
-		if (!PAGE_ALIGNED(size)) {
-			pr_err("arena: SIZE %llu is no multiple of %lu\n", size,
-			       PAGE_SIZE);
-			return -EINVAL;
-		}
-	}
+	if (!off)
+		err = tb_arena_size("arena: SIZE", argv[1], TB_ARENA_MAX, &size);
+	bytes = size;
+	if (!err && !off && argc > 2)
+		err = tb_arena_size("arena: MEMORY", argv[2], size, &bytes);
+	if (err)
+		return err;
 	mutex_lock(&tb_blocks_lock);
-	err = off ? tb_arena_free() : tb_arena_alloc(size);
+	err = off ? tb_arena_free() : tb_arena_alloc(size, bytes);
 	mutex_unlock(&tb_blocks_lock);
 	return err;
 }
@@ -277,7 +323,7 @@ static int tb_fill(struct tb_region *r, bool pointers)
 	unsigned long top = totalram_pages() << PAGE_SHIFT;
 	unsigned long i;
 
-	for (i = 0; i < r->count; i++) {
+	for (i = 0; i < r->distinct; i++) {
 		unsigned long word = 0;
 
 		if (pointers)

@@ -254,6 +254,8 @@ void tb_holder_stop(struct tb_holder *h);
  * @name:	as users write it
  * @words:	the memory, or NULL when there is no arena
  * @count:	number of words
+ * @distinct:	how many of them, from the first on, are there once; those
+ *		behind them are the same memory again
  * @used:	which words hold the start of a planted block, a bitmap
  * @held:	number of bits set in @used
  * @scatter:	take words at pseudo-random places, not from the beginning
@@ -263,6 +265,7 @@ struct tb_region {
 	const char *name;
 	unsigned long *words;
 	unsigned long count;
+	unsigned long distinct;
 	unsigned long *used;
 	unsigned long held;
 	bool scatter;
