@@ -286,6 +286,19 @@ struct blocks_counts blocks_counts(void)
 }
 
 /**
+ * blocks_gone() - Count blocks that have left the table, in whatever way.
+ *
+ * Context: Any.
+ * Return: The count. While it stays the same, all blocks that were there are.
+ */
+u64 blocks_gone(void)
+{
+	struct blocks_counts c = blocks_counts();
+
+	return c.removed + c.replaced + c.lost;
+}
+
+/**
  * blocks_init() - Make an empty table.
  *
  * Context: Sleeps.

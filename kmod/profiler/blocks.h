@@ -46,5 +46,6 @@ bool blocks_find(unsigned long addr, unsigned long *ip);
 int blocks_snapshot(struct live_block **blocks, size_t *nr, u64 *generation);
 bool blocks_alive(u64 page, u64 generation);
 struct blocks_counts blocks_counts(void);
+u64 blocks_gone(void);
 
 #endif /* KPROF_BLOCKS_H */

@@ -21,11 +21,13 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
+#include <asm/pgtable.h>
 
 #include "blocks.h"
 #include "compat.h"
 #include "idle.h"
 #include "profiler.h"
+#include "ptes.h"
 #include "scan.h"
 #include "snap.h"
 
@@ -52,8 +54,14 @@ struct report {
 static_assert(sizeof(LEAK) == sizeof(HELD));
 static_assert(2 * 18 + sizeof(LEAK) - 1 + 1 == LINE_LEN);
 
-/* Eight hexadecimal digits at once: each nibble goes to a byte of its own. */
-static void put_hex32(char *to, u32 value)
+/* Half of an address, and its hexadecimal digits, the first one uppermost. */
+struct digits {
+	u32 value;
+	u64 text;
+};
+
+/* Eight digits at once: each nibble goes to a byte of its own. */
+static u64 hex32(u32 value)
 {
 	u64 x = value, above9;
 
@@ -62,33 +70,46 @@ static void put_hex32(char *to, u32 value)
 	x = (x << 4 | x) & 0x0f0f0f0f0f0f0f0fULL;
 	above9 = ((x + 0x0606060606060606ULL) >> 4) & 0x0101010101010101ULL;
 	x += 0x3030303030303030ULL + above9 * ('a' - '0' - 10);
-	put_unaligned_be64(x, to);
+	return x;
 }
 
-static char *put_address(char *to, u32 upper, u32 lower)
+/* Neighbouring lines have most of their digits in common. */
+static char *put_half(char *to, u32 value, struct digits *before)
+{
+	if (value != before->value) {
+		before->value = value;
+		before->text = hex32(value);
+	}
+	put_unaligned_be64(before->text, to);
+	return to + sizeof(u64);
+}
+
+static char *put_address(char *to, u32 upper, u32 lower, struct digits *before)
 {
 	*to++ = '0';
 	*to++ = 'x';
-	put_hex32(to, upper);
-	put_hex32(to + 8, lower);
-	return to + 16;
+	to = put_half(to, upper, &before[0]);
+	return put_half(to, lower, &before[1]);
 }
 
-static void put_line(char *to, const struct live_block *b)
+static void put_line(char *to, const struct live_block *b, struct digits *before)
 {
 	bool held = b->page & BLOCK_REFERENCED;
 	u64 page = BLOCK_PAGE(b->page);
 
 	/* Never the whole address, which an interrupt would leave on the stack. */
-	to = put_address(to, page >> (32 - PAGE_SHIFT), page << PAGE_SHIFT);
+	to = put_address(to, page >> (32 - PAGE_SHIFT), page << PAGE_SHIFT,
+			 &before[0]);
 	memcpy(to, held ? HELD : LEAK, sizeof(LEAK) - 1);
 	to = put_address(to + sizeof(LEAK) - 1, upper_32_bits(b->ip),
-			 lower_32_bits(b->ip));
+			 lower_32_bits(b->ip), &before[2]);
 	*to = '\n';
 }
 
 static void report_render(const void *data, char *buf, size_t off, size_t count)
 {
+	const struct digits zero = { .text = hex32(0) };
+	struct digits before[4] = { zero, zero, zero, zero };
 	const struct report *r = data;
 	const struct live_block *b = &r->blocks[off / LINE_LEN];
 	size_t skip = off % LINE_LEN;
@@ -98,9 +119,9 @@ static void report_render(const void *data, char *buf, size_t off, size_t count)
 		size_t n = min_t(size_t, count, LINE_LEN - skip);
 
 		if (n == LINE_LEN) {
-			put_line(buf, b);
+			put_line(buf, b, before);
 		} else {
-			put_line(line, b);
+			put_line(line, b, before);
 			memcpy(buf, line + skip, n);
 		}
 		b++;
@@ -171,10 +192,40 @@ static int sort_blocks(struct live_block **blocks, size_t nr)
 	return 0;
 }
 
-/* Drops what was released during the scan, and what is not even mapped. */
-static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
-			struct scan_report *report)
+/**
+ * struct mapped - page tables around the block looked at last
+ * @page: that the first entry is for
+ * @ptes: entries, none yet if its @last is 0
+ */
+struct mapped {
+	u64 page;
+	struct ptes ptes;
+};
+
+/* Whether there is memory at a page, above those that were asked for before. */
+static bool is_mapped(struct mapped *m, u64 page)
 {
+	/* Not the first address: see struct ptes. */
+	unsigned long last = page << PAGE_SHIFT | ~PAGE_MASK;
+	unsigned int i = 0;
+
+	if (last > m->ptes.last) {
+		ptes_copy(&m->ptes, last, last + (PTES_MAX - 1) * PAGE_SIZE);
+		m->page = page;
+	}
+	if (m->ptes.nr > 1)
+		i = page - m->page;
+	return i < m->ptes.nr && pte_flags(m->ptes.entry[i]) & _PAGE_PRESENT;
+}
+
+/*
+ * Drops what was released during the scan, if anything was, and what is not even
+ * mapped.
+ */
+static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
+			bool gone, struct scan_report *report)
+{
+	struct mapped mapped = {};
 	size_t i, kept = 0;
 
 	for (i = 0; i < nr; i++) {
@@ -182,9 +233,9 @@ static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
 
 		if (i % 1024 == 0)
 			cond_resched();
-		if (!blocks_alive(page, generation))
+		if (gone && !blocks_alive(page, generation))
 			continue;
-		if (!vmalloc_to_page((void *)(page << PAGE_SHIFT))) {
+		if (!is_mapped(&mapped, page)) {
 			report->stale++;
 			continue;
 		}
@@ -196,6 +247,7 @@ static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
 static int scan(struct report *r, unsigned long start, unsigned long end,
 		struct scan_report *report)
 {
+	u64 gone = blocks_gone();
 	u64 generation;
 	int ret;
 
@@ -212,7 +264,8 @@ static int scan(struct report *r, unsigned long start, unsigned long end,
 	ret = scan_memory(r->blocks, r->nr, start, end, report);
 	if (ret)
 		return ret;
-	r->nr = drop_dead(r->blocks, r->nr, generation, report);
+	r->nr = drop_dead(r->blocks, r->nr, generation,
+			  blocks_gone() != gone, report);
 	return 0;
 }
 

@@ -3,7 +3,7 @@
  * The search of memory for pointers to blocks.
  *
  * Interrupts stay on and no lock is held while memory is read, and the
- * processor is offered to others after each page. Page tables say what can be
+ * processor is offered to others after a few pages. Page tables say what can be
  * read: holes are passed over by the level they are at, device registers
  * because reading them may do something, poisoned pages because reading them
  * is a machine check. What goes away between that check and the read is caught
@@ -36,6 +36,7 @@
 #include "blocks.h"
 #include "compat.h"
 #include "idle.h"
+#include "ptes.h"
 #include "scan.h"
 #include "vmap.h"
 
@@ -47,6 +48,9 @@
 
 /* Words that the inner loops read in one go. */
 #define GROUP		16
+
+/* Pages after which the processor is offered to others. */
+#define YIELD_PAGES	16
 
 /**
  * struct scan - a scan under way
@@ -60,6 +64,7 @@
  * @stack: page frames of the scanning task's own stack. Whatever lies on it is
  *	ours, left from this very search.
  * @idle: what is known of memory that is not in use
+ * @pages: how many were read or passed over
  * @report: what was done
  */
 struct scan {
@@ -72,6 +77,7 @@ struct scan {
 	bool one_high;
 	unsigned long stack[STACK_PAGES];
 	struct idle idle;
+	unsigned long pages;
 	struct scan_report *report;
 };
 
@@ -245,33 +251,17 @@ static bool read_page(struct scan *s, const u64 *p, const u64 *end,
 	return read_words(s, groups_end, end, pfn);
 }
 
-/*
- * What a page-table entry at some level maps or leaves unmapped, and the number
- * of its first page frame.
- */
-static unsigned long leaf_size(unsigned int level)
-{
-	switch (level) {
-	case PG_LEVEL_4K:
-		return PAGE_SIZE;
-	case PG_LEVEL_2M:
-		return PMD_SIZE;
-	case PG_LEVEL_1G:
-		return PUD_SIZE;
-	default:
-		return P4D_SIZE;
-	}
-}
-
-static unsigned long leaf_pfn(const pte_t *pte, unsigned int level)
+/* The page frame that an entry maps an address to. */
+static unsigned long leaf_pfn(const pte_t *pte, unsigned int level,
+			      unsigned long addr)
 {
 	switch (level) {
 	case PG_LEVEL_4K:
 		return pte_pfn(*pte);
 	case PG_LEVEL_2M:
-		return pmd_pfn(*(const pmd_t *)pte);
+		return pmd_pfn(*(const pmd_t *)pte) + (addr & ~PMD_MASK) / PAGE_SIZE;
 	default:
-		return pud_pfn(*(const pud_t *)pte);
+		return pud_pfn(*(const pud_t *)pte) + (addr & ~PUD_MASK) / PAGE_SIZE;
 	}
 }
 
@@ -316,14 +306,14 @@ int scan_may_go_on(void)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* Reads [from, to), which one page-table entry maps to pfn and on. */
-static int read_leaf(struct scan *s, unsigned long from, unsigned long to,
+/* Reads [from, last], which one page-table entry maps to pfn and on. */
+static int read_leaf(struct scan *s, unsigned long from, unsigned long last,
 		     unsigned long pfn, pteval_t flags)
 {
 	int ret = 0;
 
-	for (; from < to && !ret; pfn++) {
-		unsigned long end = min(to - 1, from | ~PAGE_MASK) + 1;
+	for (; from - 1 < last && !ret; pfn++) {
+		unsigned long end = min(last, from | ~PAGE_MASK) + 1;
 
 		if (readable_page(s, pfn, flags)) {
 			s->report->words += (end - from) / sizeof(u64);
@@ -331,7 +321,28 @@ static int read_leaf(struct scan *s, unsigned long from, unsigned long to,
 				s->report->unreadable++;
 		}
 		from = end;
-		ret = scan_may_go_on();
+		if (++s->pages % YIELD_PAGES == 0)
+			ret = scan_may_go_on();
+	}
+	return ret;
+}
+
+/* Reads what the entries map, from an address in the first one on. */
+static int read_entries(struct scan *s, const struct ptes *p, unsigned long from)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < p->nr && !ret; i++) {
+		unsigned long last = p->last;
+		const pte_t *pte = &p->entry[i];
+
+		if (p->nr > 1)
+			last = min(last, from | ~PAGE_MASK);
+		if (pte_flags(*pte) & _PAGE_PRESENT)
+			ret = read_leaf(s, from, last, leaf_pfn(pte, p->level, from),
+					pte_flags(*pte));
+		from = last + 1;
 	}
 	return ret;
 }
@@ -339,27 +350,16 @@ static int read_leaf(struct scan *s, unsigned long from, unsigned long to,
 /* The last address of a range, unlike its end, never wraps around to 0. */
 static int read_range(struct scan *s, unsigned long from, unsigned long last)
 {
-	int ret = 0;
+	struct ptes ptes;
+	int ret;
 
-	while (!ret) {
-		unsigned int level;
-		pte_t *pte = lookup_address(from, &level);
-		unsigned long size = leaf_size(level);
-		unsigned long leaf_last = min(last, from | (size - 1));
-
-		if (pte && pte_flags(*pte) & _PAGE_PRESENT) {
-			unsigned long pfn = leaf_pfn(pte, level);
-
-			pfn += (from & (size - 1)) >> PAGE_SHIFT;
-			ret = read_leaf(s, from, leaf_last + 1, pfn,
-					pte_flags(*pte));
-		} else {
+	do {
+		ptes_copy(&ptes, from, last);
+		ret = read_entries(s, &ptes, from);
+		if (!ret)
 			ret = scan_may_go_on();
-		}
-		if (leaf_last == last)
-			break;
-		from = leaf_last + 1;
-	}
+		from = ptes.last + 1;
+	} while (!ret && ptes.last != last);
 	return ret;
 }
 
