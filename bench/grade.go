@@ -212,15 +212,17 @@ func checkPairs(before, after kmod.Status, pairs uint64) []Check {
 		"%d pairs were made, profiler.ko saw %d allocations and %d releases", pairs, allocated, freed)}
 }
 
-func vmallocRow(base, with []float64, pairs int) results.Row {
+func (p pairs) row() results.Row {
+	base := median(p.base)
 	return results.Row{
 		Name:   "VmallocPair",
 		Params: []results.Param{{Key: "size", Value: strconv.Itoa(blockSize)}},
-		Iters:  pairs,
+		Iters:  len(p.with) * pairsInBatch,
 		Values: []results.Value{
-			{V: round3(median(base)), Unit: "base-insn/op"},
-			{V: round3(median(with)), Unit: "probed-insn/op"},
-			{V: round3(median(with) - median(base)), Unit: "overhead-insn/op"},
+			{V: round3(base), Unit: "base-insn/op"},
+			{V: round3(median(p.with)), Unit: "probed-insn/op"},
+			{V: round3(median(p.with) - base), Unit: "overhead-insn/op"},
+			{V: round3(median(p.hooked) - base), Unit: "hooks-insn/op"},
 		},
 	}
 }

@@ -248,13 +248,14 @@ func TestCheckPairs(t *testing.T) {
 }
 
 func TestVmallocRow(t *testing.T) {
+	p := pairs{base: []float64{8000, 8141, 9000}, hooked: []float64{8900}, with: []float64{8994, 8990, 12000}}
 	want := results.Row{
 		Name:   "VmallocPair",
 		Params: []results.Param{{Key: "size", Value: "4096"}},
-		Iters:  400,
-		Values: []results.Value{{V: 8141, Unit: "base-insn/op"}, {V: 8994, Unit: "probed-insn/op"}, {V: 853, Unit: "overhead-insn/op"}},
+		Iters:  60,
+		Values: []results.Value{{V: 8141, Unit: "base-insn/op"}, {V: 8994, Unit: "probed-insn/op"}, {V: 853, Unit: "overhead-insn/op"}, {V: 759, Unit: "hooks-insn/op"}},
 	}
-	if diff := cmp.Diff(want, vmallocRow([]float64{8000, 8141, 9000}, []float64{8994, 8990, 12000}, 400)); diff != "" {
+	if diff := cmp.Diff(want, p.row()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

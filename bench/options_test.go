@@ -160,6 +160,10 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit bias-insn/op better=lower assume=exact\n" +
 				"Unit insn/op better=lower assume=exact\n" +
 				"Unit insn/word better=lower assume=exact\n" +
+				"Unit loop-insn/word better=lower assume=exact\n" +
+				"Unit whole-insn/op better=lower assume=exact\n" +
+				"Unit insn/line better=lower assume=exact\n" +
+				"Unit hooks-insn/op better=lower assume=exact\n" +
 				"Unit calls-issued assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
 				"Unit missed better=lower assume=exact\n" +
@@ -175,7 +179,7 @@ func TestFileOnEachClock(t *testing.T) {
 			result := &Result{
 				Env: []results.Config{{Key: "kernel", Value: "6.1.0"}, {Key: "clock", Value: string(clock)}},
 				Rows: []results.Row{
-					paced.row(), grade{}.row(r, 4), vmallocRow([]float64{8141}, []float64{8994}, 400),
+					paced.row(), grade{}.row(r, 4), pairs{base: []float64{8141}, hooked: []float64{8900}, with: []float64{8994}}.row(),
 				},
 			}
 			var b bytes.Buffer
@@ -206,6 +210,10 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit bias-ns/op better=lower\n" +
 	"Unit ns/op better=lower\n" +
 	"Unit ns/word better=lower\n" +
+	"Unit loop-ns/word better=lower\n" +
+	"Unit whole-ns/op better=lower\n" +
+	"Unit ns/line better=lower\n" +
+	"Unit hooks-ns/op better=lower\n" +
 	"Unit calls-issued assume=exact\n" +
 	"Unit calls-reported assume=exact\n" +
 	"Unit missed better=lower assume=exact\n" +

@@ -22,6 +22,7 @@ var units = []struct {
 	{"loop-insn/word", "lower"},
 	{"whole-insn/op", "lower"},
 	{"insn/line", "lower"},
+	{"hooks-insn/op", "lower"},
 	{"calls-issued", ""},
 	{"calls-reported", ""},
 	{"missed", "lower"},

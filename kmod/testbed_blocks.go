@@ -167,6 +167,18 @@ func (t *Testbed) Spread(on bool) error {
 	return err
 }
 
+// Hooks sets, or takes away, hooks on vmalloc() and vfree() of the kinds that
+// profiler.ko uses, which do nothing. They stay until they are taken away or the
+// module is unloaded.
+func (t *Testbed) Hooks(on bool) error {
+	word := "off"
+	if on {
+		word = "on"
+	}
+	_, err := t.text("hooks %s", word)
+	return err
+}
+
 // Regions returns the regions there are: data and bss of the testbed, its arena
 // if there is one, kernel-data and kernel-bss, and two that cannot be dumped:
 // directmap, which is all memory, and vmalloc, the addresses that vmalloc() gives

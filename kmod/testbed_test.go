@@ -106,6 +106,8 @@ func TestTestbedCommands(t *testing.T) {
 		{"arena 65536", "", func(t *Testbed) (any, error) { return nil, t.Arena(65536) }, nil},
 		{"arena 65536 4096", "", func(t *Testbed) (any, error) { return nil, t.RepeatedArena(65536, 4096) }, nil},
 		{"arena off", "", func(t *Testbed) (any, error) { return nil, t.ArenaOff() }, nil},
+		{"hooks on", "", func(t *Testbed) (any, error) { return nil, t.Hooks(true) }, nil},
+		{"hooks off", "", func(t *Testbed) (any, error) { return nil, t.Hooks(false) }, nil},
 		{"fill arena random", "", func(t *Testbed) (any, error) { return nil, t.FillArena("random") }, nil},
 		{"regions", "data ffffffffc020b000 ffffffffc0213000 0\n",
 			func(t *Testbed) (any, error) { return t.Regions() },

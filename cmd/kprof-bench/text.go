@@ -66,6 +66,7 @@ var views = []view{
 	}},
 	{"VmallocPair", "vmalloc and vfree, in insn", pairLabel, []column{
 		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},
+		{"of it empty hooks", "hooks-insn/op"},
 	}},
 }
 

@@ -34,6 +34,13 @@ static inline void hrtimer_setup_on_stack(struct hrtimer *timer,
 }
 #endif
 
+/* What vmalloc() jumps to, by the name of this kernel. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define TB_SYM_VMALLOC_NODE	"__vmalloc_node"
+#else
+#define TB_SYM_VMALLOC_NODE	"__vmalloc_node_noprof"
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
 /* Then the short names were another interface, for one function at a time. */
 static inline int tb_unregister_direct(struct ftrace_ops *ops,

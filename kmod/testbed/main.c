@@ -60,6 +60,7 @@ static const struct tb_command tb_commands[] = {
 	{ "purge", "purge", 0, 0, tb_cmd_purge },
 	{ "hazard", "hazard KIND PAGE|state|off", 1, 2, tb_cmd_hazard },
 	{ "spread", "spread on|off", 1, 1, tb_cmd_spread },
+	{ "hooks", "hooks on|off", 1, 1, tb_cmd_hooks },
 };
 
 static int tb_lock(struct tb_session *s)
@@ -237,6 +238,7 @@ static int __init tb_init(void)
 static void __exit tb_exit(void)
 {
 	misc_deregister(&tb_device);
+	tb_hooks_exit();
 	tb_blocks_exit();
 	tb_regions_exit();
 	tb_spread_exit();

@@ -293,6 +293,10 @@ ssize_t tb_region_read(const struct tb_region *r, char __user *buf,
 void tb_regions_init(void);
 void tb_regions_exit(void);
 
+/* hooks.c */
+int tb_cmd_hooks(struct tb_session *s, int argc, char **argv);
+void tb_hooks_exit(void);
+
 /* kernel.c */
 void tb_kernel_find(void);
 ssize_t tb_kernel_read(const struct tb_region *r, char __user *buf,
