@@ -108,6 +108,9 @@ func (l *lab) plantApart(planted *[]kmod.Planted) error {
 // plant plants all blocks, and some more that it frees in every way.
 func (l *lab) plant() ([]kmod.Planted, error) {
 	l.progress("plant blocks")
+	if _, err := l.testbed.Hole(); err != nil {
+		return nil, err
+	}
 	var all []kmod.Planted
 	for _, c := range classes {
 		p, err := l.testbed.Plant(c.name, c.count, blockSize)

@@ -46,8 +46,8 @@ type knowledge struct {
 // of blocks that they have freed.
 //
 // A part of the kernel's .bss has been given to the page allocator, and the dump
-// leaves it out. Nodes of the testbed's list may lie there, as may the
-// allocator's own records of any block, which are no pointers to it.
+// leaves it out. Nodes of the testbed's list may lie there, and the allocator's
+// own records of many blocks do, which are no pointers to them.
 var known = map[string]knowledge{
 	"data": {dump: true}, "bss": {dump: true}, "arena": {dump: true},
 	"kernel-data": {dump: true}, "kernel-bss": {dump: true, place: true},

@@ -167,6 +167,14 @@ func (t *Testbed) Spread(on bool) error {
 	return err
 }
 
+// Hole has the kernel's page allocator give out next pages that lie in kernel-bss,
+// as far as it can be made to, so that records of blocks planted after it lie
+// there. It returns how many they are, 0 if the kernel has freed none of its .bss.
+func (t *Testbed) Hole() (pages uint64, err error) {
+	v, err := t.values([]string{"pages"}, "hole")
+	return uint64(v["pages"]), err
+}
+
 // Hooks sets, or takes away, hooks on vmalloc() and vfree() of the kinds that
 // profiler.ko uses, which do nothing. They stay until they are taken away or the
 // module is unloaded.

@@ -106,6 +106,7 @@ func TestTestbedCommands(t *testing.T) {
 		{"arena 65536", "", func(t *Testbed) (any, error) { return nil, t.Arena(65536) }, nil},
 		{"arena 65536 4096", "", func(t *Testbed) (any, error) { return nil, t.RepeatedArena(65536, 4096) }, nil},
 		{"arena off", "", func(t *Testbed) (any, error) { return nil, t.ArenaOff() }, nil},
+		{"hole", "pages=48\n", func(t *Testbed) (any, error) { return t.Hole() }, uint64(48)},
 		{"hooks on", "", func(t *Testbed) (any, error) { return nil, t.Hooks(true) }, nil},
 		{"hooks off", "", func(t *Testbed) (any, error) { return nil, t.Hooks(false) }, nil},
 		{"fill arena random", "", func(t *Testbed) (any, error) { return nil, t.FillArena("random") }, nil},

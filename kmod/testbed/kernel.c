@@ -9,11 +9,16 @@
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "testbed.h"
+
+/* About as many as the page allocator keeps at hand for a processor. */
+#define TB_HOLE_PAGES	48
 
 struct tb_region tb_kernel_data = { .name = "kernel-data", .kernel = true };
 struct tb_region tb_kernel_bss = { .name = "kernel-bss", .kernel = true };
@@ -70,14 +75,17 @@ void tb_kernel_find(void)
 	tb_hole_end = tb_symbol("__end_bss_decrypted");
 }
 
+static bool tb_in_hole(unsigned long addr)
+{
+	return addr >= tb_hole_start && addr < tb_hole_end;
+}
+
 /* Copies at most a page, with zeros for what is in the hole or not mapped. */
 static void tb_copy(unsigned long *to, const unsigned long *from, size_t words)
 {
 	while (words--) {
-		unsigned long at = (unsigned long)from;
-		bool hole = at >= tb_hole_start && at < tb_hole_end;
-
-		if (hole || get_kernel_nofault(*to, from))
+		if (tb_in_hole((unsigned long)from) ||
+		    get_kernel_nofault(*to, from))
 			*to = 0;
 		to++;
 		from++;
@@ -120,4 +128,57 @@ ssize_t tb_kernel_read(const struct tb_region *r, char __user *buf,
 	memzero_explicit(copy, PAGE_SIZE);
 	free_page((unsigned long)copy);
 	return read;
+}
+
+static void tb_free_pages(struct list_head *pages)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+		cond_resched();
+	}
+}
+
+/**
+ * tb_cmd_hole() - command "hole"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * Has the page allocator give out next, as far as it can be made to, pages that
+ * lie in the kernel's .bss and are the kernel's no more: what it gave out last
+ * and got back last comes first. Prints how many.
+ *
+ * Return: 0.
+ */
+int tb_cmd_hole(struct tb_session *s, int argc, char **argv)
+{
+	LIST_HEAD(others);
+	LIST_HEAD(inside);
+	unsigned long found = 0, first, nr;
+	struct page *page;
+
+	mutex_lock(&tb_blocks_lock);
+	tb_kernel_find();
+	mutex_unlock(&tb_blocks_lock);
+	nr = (tb_hole_end - tb_hole_start) / PAGE_SIZE;
+	first = PHYS_PFN(__pa(tb_hole_start));
+	while (nr && found < TB_HOLE_PAGES) {
+		page = alloc_page(GFP_NOWAIT | __GFP_NOWARN);
+		if (!page)
+			break;
+		if (page_to_pfn(page) - first < nr) {
+			list_add(&page->lru, &inside);
+			found++;
+		} else {
+			list_add(&page->lru, &others);
+		}
+		cond_resched();
+	}
+	tb_free_pages(&others);
+	tb_free_pages(&inside);
+	tb_print(s, "pages=%lu\n", found);
+	return 0;
 }

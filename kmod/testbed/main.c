@@ -60,6 +60,7 @@ static const struct tb_command tb_commands[] = {
 	{ "purge", "purge", 0, 0, tb_cmd_purge },
 	{ "hazard", "hazard KIND PAGE|state|off", 1, 2, tb_cmd_hazard },
 	{ "spread", "spread on|off", 1, 1, tb_cmd_spread },
+	{ "hole", "hole", 0, 0, tb_cmd_hole },
 	{ "hooks", "hooks on|off", 1, 1, tb_cmd_hooks },
 };
 

@@ -298,6 +298,7 @@ int tb_cmd_hooks(struct tb_session *s, int argc, char **argv);
 void tb_hooks_exit(void);
 
 /* kernel.c */
+int tb_cmd_hole(struct tb_session *s, int argc, char **argv);
 void tb_kernel_find(void);
 ssize_t tb_kernel_read(const struct tb_region *r, char __user *buf,
 		       size_t count, loff_t *pos);

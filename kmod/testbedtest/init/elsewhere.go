@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -105,12 +106,96 @@ func (l *lab) plantedElsewhere(t *kmod.Testbed) error {
 			p.add("%s: %d starts found, which are not the %d there are", class, len(pages), len(want))
 		}
 	}
+	p.note("words", wordsHold(m, byClass))
 	p.note("a chain that lost blocks", chainCloses(t, m))
 	p.note("free", unplantAll(t))
 	return p.err()
 }
 
 // inEachOther: the first word of each block is the start of another one.
+// wordsHold makes sure that the words which are said to hold the starts of blocks
+// do, at both their addresses.
+func wordsHold(m *kernelMemory, byClass map[string][]kmod.Block) error {
+	none := []string{"leaked", "interior", "tagged", "packed"}
+	for class, blocks := range byClass {
+		for _, b := range blocks {
+			if slices.Contains(none, class) != (b.Word == 0) || (b.Word == 0) != (b.DirectWord == 0) {
+				return fmt.Errorf("%s: words %#x and %#x", class, b.Word, b.DirectWord)
+			}
+			if b.Word == 0 {
+				continue
+			}
+			for _, at := range []uint64{b.Word, b.DirectWord} {
+				if w, err := m.word(at << 3); err != nil || w != b.Page<<kmod.PageShift {
+					return fmt.Errorf("%s: %#x holds %#x, %v, want page %#x", class, at<<3, w, err, b.Page)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// kernelRegions: the kernel's .data and .bss are where kallsyms has them, and a
+// dump of .data has what lies there.
+func (l *lab) kernelRegions(t *kmod.Testbed) error {
+	regions, err := t.Regions()
+	if err != nil {
+		return err
+	}
+	p := &problems{}
+	for name, bounds := range map[string][2]string{
+		"kernel-data": {"_sdata", "_edata"}, "kernel-bss": {"__bss_start", "__bss_stop"},
+	} {
+		i := slices.IndexFunc(regions, func(r kmod.Region) bool { return r.Name == name })
+		if i < 0 {
+			return fmt.Errorf("there is no region %s", name)
+		}
+		start, err := symbol(bounds[0])
+		p.note(name, err)
+		end, err := symbol(bounds[1])
+		p.note(name, err)
+		r := regions[i]
+		equal(p, name+": start", r.Start, start)
+		equal(p, name+": end", r.End, end)
+		d, err := dump(t, name)
+		p.note(name, err)
+		equal(p, name+": bytes", uint64(len(d)), r.End-r.Start)
+		if name == "kernel-data" {
+			at, err := symbol("init_uts_ns")
+			p.note(name, err)
+			// The first string is the system's name.
+			if at -= start; !bytes.Contains(d[at:at+64], []byte("Linux\x00")) {
+				p.add("%s: %q at the names of the system", name, d[at:at+64])
+			}
+		}
+	}
+	return p.err()
+}
+
+// repeatedArena: what is written in the memory of an arena is there again behind
+// it, and what is planted in it is found as often.
+func (l *lab) repeatedArena(t *kmod.Testbed) error {
+	const memory, times = 2 * 4096, 5
+	if err := t.RepeatedArena(times*memory, memory); err != nil {
+		return err
+	}
+	p := &problems{}
+	p.note("fill", t.FillArena("random"))
+	_, err := t.Plant("arena", memory/8, 4096)
+	p.note("plant", err)
+	d, err := dump(t, "arena")
+	p.note("dump", err)
+	equal(p, "bytes", len(d), times*memory)
+	for i := memory; i < len(d); i++ {
+		if d[i] != d[i-memory] {
+			p.add("byte %d is not that of %d before", i, memory)
+			break
+		}
+	}
+	p.note("free", unplantAll(t))
+	return p.err()
+}
+
 func inEachOther(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
 	var pages []uint64
 	for _, b := range blocks {

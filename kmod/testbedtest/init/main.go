@@ -91,6 +91,8 @@ var checks = map[string]func(*lab) error{
 	"unload in use":      (*lab).unloadInUse,
 	"planted in regions": onTestbed((*lab).plantedInRegions),
 	"planted elsewhere":  onTestbed((*lab).plantedElsewhere),
+	"kernel regions":     onTestbed((*lab).kernelRegions),
+	"repeated arena":     onTestbed((*lab).repeatedArena),
 	"callers":            onTestbed((*lab).callers),
 	"freed":              onTestbed((*lab).freed),
 	"count getpid":       counting("sys_getpid", 5003, "max"),
