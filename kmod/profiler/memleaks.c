@@ -166,7 +166,7 @@ static int sort_blocks(struct live_block **blocks, size_t nr)
 {
 	u64 first = U64_MAX, last = 0;
 	struct live_block *spare;
-	int shift;
+	int shift, ret = 0;
 	u32 *next;
 	size_t i;
 
@@ -181,15 +181,15 @@ static int sort_blocks(struct live_block **blocks, size_t nr)
 		first = min(first, (*blocks)[i].page);
 		last = max(last, (*blocks)[i].page);
 	}
-	for (shift = 0; nr && shift < 64 && (last - first) >> shift;
+	for (shift = 0; !ret && nr && shift < 64 && (last - first) >> shift;
 	     shift += RADIX_BITS) {
 		sort_pass(*blocks, spare, nr, first, shift, next);
 		swap(*blocks, spare);
-		cond_resched();
+		ret = scan_may_go_on();
 	}
 	kvfree(spare);
 	kfree(next);
-	return 0;
+	return ret;
 }
 
 /**
@@ -222,17 +222,21 @@ static bool is_mapped(struct mapped *m, u64 page)
  * Drops what was released during the scan, if anything was, and what is not even
  * mapped.
  */
-static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
-			bool gone, struct scan_report *report)
+static int drop_dead(struct report *r, u64 generation, bool gone,
+		     struct scan_report *report)
 {
+	struct live_block *blocks = r->blocks;
 	struct mapped mapped = {};
 	size_t i, kept = 0;
+	int ret = 0;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < r->nr; i++) {
 		u64 page = BLOCK_PAGE(blocks[i].page);
 
 		if (i % 1024 == 0)
-			cond_resched();
+			ret = scan_may_go_on();
+		if (ret)
+			return ret;
 		if (gone && !blocks_alive(page, generation))
 			continue;
 		if (!is_mapped(&mapped, page)) {
@@ -241,7 +245,8 @@ static size_t drop_dead(struct live_block *blocks, size_t nr, u64 generation,
 		}
 		blocks[kept++] = blocks[i];
 	}
-	return kept;
+	r->nr = kept;
+	return 0;
 }
 
 static int scan(struct report *r, unsigned long start, unsigned long end,
@@ -264,9 +269,7 @@ static int scan(struct report *r, unsigned long start, unsigned long end,
 	ret = scan_memory(r->blocks, r->nr, start, end, report);
 	if (ret)
 		return ret;
-	r->nr = drop_dead(r->blocks, r->nr, generation,
-			  blocks_gone() != gone, report);
-	return 0;
+	return drop_dead(r, generation, blocks_gone() != gone, report);
 }
 
 static int get_range(unsigned long *start, unsigned long *end)

@@ -73,7 +73,7 @@ static int tb_batch_fill(struct tb_batch *b, unsigned int count,
 
 /**
  * struct tb_irq_third - blocks to be freed in an interrupt
- * @work:	the interrupt, on this processor
+ * @work:	the interrupt
  * @batch:	whose blocks
  * @first:	the first of them
  * @end:	the one behind the last
@@ -87,9 +87,9 @@ struct tb_irq_third {
 	u64 freed;
 };
 
-static void tb_free_in_irq(void *arg)
+static void tb_free_in_irq(struct irq_work *work)
 {
-	struct tb_irq_third *t = arg;
+	struct tb_irq_third *t = container_of(work, struct tb_irq_third, work);
 	unsigned int i;
 
 	for (i = t->first; i < t->end; i++)
@@ -98,24 +98,25 @@ static void tb_free_in_irq(void *arg)
 		t->freed += t->end - t->first;
 }
 
-static void tb_irq_work_fn(struct irq_work *work)
+/* May be called by the idle task, which looks for such calls by itself. */
+static void tb_interrupt_this(void *arg)
 {
-	tb_free_in_irq(container_of(work, struct tb_irq_third, work));
+	struct tb_irq_third *t = arg;
+
+	irq_work_queue(&t->work);
 }
 
 /* On another processor, where it falls into whatever goes on there, if it can. */
 static void tb_interrupt(struct tb_irq_third *t, bool elsewhere)
 {
-	unsigned int other;
+	unsigned int other = nr_cpu_ids;
 
-	if (elsewhere) {
+	if (elsewhere)
 		other = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
-		if (other < nr_cpu_ids &&
-		    !smp_call_function_single(other, tb_free_in_irq, t, true))
-			return;
-	}
-	init_irq_work(&t->work, tb_irq_work_fn);
-	irq_work_queue(&t->work);
+	init_irq_work(&t->work, tb_free_in_irq);
+	if (other >= nr_cpu_ids ||
+	    smp_call_function_single(other, tb_interrupt_this, t, true))
+		tb_interrupt_this(t);
 	irq_work_sync(&t->work);
 }
 
