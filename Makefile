@@ -16,9 +16,10 @@ test: setup lint
 module: setup $(BENCH)
 	$(BENCH) build --out out
 
-# The figures and the chart that README.md shows, after the module has changed.
+# The figures and charts that README.md shows, after the module has changed.
 record: setup $(BENCH)
 	$(BENCH) run --funcs sys_getpid --backends all --out results/recorded/backends.txt
+	$(BENCH) run --only latency --out results/recorded/latency.txt
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
 
 # Also part of the tests: the modules' warnings, sparse and checkpatch.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -126,6 +127,8 @@ func TestRun(t *testing.T) {
 	wantCheap(t, byFunc)
 	wantUnbiased(t, byFunc)
 	wantRecorded(t, out, byFunc)
+	wantCheapPairs(t, out)
+	wantRight(t, scans(t, out))
 	text, err := exec.CommandContext(t.Context(), "go", "tool", "benchstat", out, out).CombinedOutput()
 	if err != nil || !bytes.Contains(text, []byte("Probe/func=sys_clone")) || bytes.Contains(text, []byte("benchfmt")) {
 		t.Errorf("benchstat: %v\n%s", err, text)
@@ -143,6 +146,24 @@ func wantCheap(t *testing.T, byFunc map[string]results.Row) {
 		if got := value(t, r, "overhead-insn/op"); !(got > 0 && got <= most) {
 			t.Errorf("sys_getpid by %s: a probe costs %v instructions, %v at the most are wanted", b, got, most)
 		}
+	}
+}
+
+// wantCheapPairs fails if tracing vmalloc() and vfree() costs more than it may, or
+// hooks that do nothing cost as much.
+func wantCheapPairs(t *testing.T, out string) {
+	t.Helper()
+	f, err := results.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(f.Rows, func(r results.Row) bool { return r.Name == "VmallocPair" })
+	if i < 0 {
+		t.Fatal("there is no row about vmalloc() and vfree()")
+	}
+	overhead, hooks := value(t, f.Rows[i], "overhead-insn/op"), value(t, f.Rows[i], "hooks-insn/op")
+	if !(0 < hooks && hooks < overhead && overhead <= 860) {
+		t.Errorf("a pair costs %v instructions more, 860 at the most are wanted, and hooks alone %v", overhead, hooks)
 	}
 }
 
@@ -169,11 +190,8 @@ const recorded = "../../results/recorded/backends.txt"
 // kernel, compiler or QEMU than it was recorded with, that tells nothing.
 func wantRecorded(t *testing.T, out string, byFunc map[string]results.Row) {
 	t.Helper()
-	for _, key := range []string{"kernel", "qemu", "compiler"} {
-		if then, now := setting(t, recorded, key), setting(t, out, key); then != now {
-			t.Logf("recorded with %s %s, which is %s now; time for make record", key, then, now)
-			return
-		}
+	if !sameSetting(t, recorded, out) {
+		return
 	}
 	for name, r := range rows(t, recorded) {
 		for _, unit := range []string{"overhead-insn/op", "bias-insn/op"} {
@@ -183,6 +201,18 @@ func wantRecorded(t *testing.T, out string, byFunc map[string]results.Row) {
 			}
 		}
 	}
+}
+
+// sameSetting tells whether figures of both files can be compared.
+func sameSetting(t *testing.T, recorded, out string) bool {
+	t.Helper()
+	for _, key := range []string{"kernel", "qemu", "compiler"} {
+		if then, now := setting(t, recorded, key), setting(t, out, key); then != now {
+			t.Logf("recorded with %s %s, which is %s now; time for make record", key, then, now)
+			return false
+		}
+	}
+	return true
 }
 
 func setting(t *testing.T, path, key string) string {

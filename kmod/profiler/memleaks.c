@@ -60,8 +60,11 @@ struct digits {
 	u64 text;
 };
 
-/* Eight digits at once: each nibble goes to a byte of its own. */
-static u64 hex32(u32 value)
+/*
+ * Eight digits at once: each nibble goes to a byte of its own. This and what
+ * follows is inlined because calls would take as long again.
+ */
+static __always_inline u64 hex32(u32 value)
 {
 	u64 x = value, above9;
 
@@ -74,7 +77,8 @@ static u64 hex32(u32 value)
 }
 
 /* Neighbouring lines have most of their digits in common. */
-static char *put_half(char *to, u32 value, struct digits *before)
+static __always_inline char *put_half(char *to, u32 value,
+				      struct digits *before)
 {
 	if (value != before->value) {
 		before->value = value;
@@ -84,7 +88,8 @@ static char *put_half(char *to, u32 value, struct digits *before)
 	return to + sizeof(u64);
 }
 
-static char *put_address(char *to, u32 upper, u32 lower, struct digits *before)
+static __always_inline char *put_address(char *to, u32 upper, u32 lower,
+					 struct digits *before)
 {
 	*to++ = '0';
 	*to++ = 'x';
@@ -92,7 +97,8 @@ static char *put_address(char *to, u32 upper, u32 lower, struct digits *before)
 	return put_half(to, lower, &before[1]);
 }
 
-static void put_line(char *to, const struct live_block *b, struct digits *before)
+static __always_inline void put_line(char *to, const struct live_block *b,
+				     struct digits *before)
 {
 	bool held = b->page & BLOCK_REFERENCED;
 	u64 page = BLOCK_PAGE(b->page);

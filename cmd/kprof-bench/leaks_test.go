@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kprof-bench/results"
+)
+
+// scans reads the rows about leak scans, by region and number of blocks.
+func scans(t *testing.T, path string) map[string]results.Row {
+	t.Helper()
+	f, err := results.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byRegion := map[string]results.Row{}
+	for _, r := range f.Rows {
+		if r.Name == "LeakScan" {
+			byRegion[scanLabel(r)] = r
+		}
+	}
+	return byRegion
+}
+
+// Wherever the kernel and all else come to lie, each verdict is right in each
+// region. The default seed is that of all other tests.
+func TestLeaksOnOtherSeeds(t *testing.T) {
+	for seed := 2; seed <= 6; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "results.txt")
+			got := kprofBench(t, "run", "--only", "leaks", "--seed", fmt.Sprint(seed), "--out", out)
+			got.must(t, 0, []string{"\nPASS: "}, nil)
+			if strings.Contains(got.stderr, "drive ") || strings.Contains(got.stderr, "profile tb_work") {
+				t.Error("other experiments were done too")
+			}
+			if s := setting(t, out, "seed"); s != fmt.Sprint(seed) {
+				t.Errorf("the results name seed %s", s)
+			}
+			wantRight(t, scans(t, out))
+		})
+	}
+}
+
+// wantRight fails if a verdict is wrong.
+func wantRight(t *testing.T, byRegion map[string]results.Row) {
+	t.Helper()
+	for _, region := range []string{"vmalloc", "kernel-data", "kernel-bss", "data", "bss", "64MiB", "directmap"} {
+		r := byRegion[region+", 1003 blocks"]
+		recall := 1.0
+		if region == "directmap" {
+			recall = 0.98 // see README.md on memory that was freed
+		}
+		if p, c := value(t, r, "precision"), value(t, r, "recall"); p != 1 || c < recall {
+			t.Errorf("%s: precision %v, recall %v", region, p, c)
+		}
+	}
+}
+
+// recordedLatency is the file that README.md's table is made from.
+const recordedLatency = "../../results/recorded/latency.txt"
+
+// A scan is as fast as README.md says, whatever the number of blocks. All figures
+// are numbers of instructions and exact.
+func TestLatency(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "results.txt")
+	kprofBench(t, "run", "--only", "latency", "--out", out).
+		must(t, 0, []string{"\nPASS: 20 checks held"}, []string{"time scans of 1GiB for 100000 blocks\n"})
+	got := scans(t, out)
+	for _, most := range []struct {
+		row, unit string
+		value     float64
+	}{
+		{"64MiB, 10 blocks", "insn/word", 2.7},
+		{"64MiB, 1000 blocks", "insn/word", 2.7},
+		{"1GiB, 100000 blocks", "insn/word", 2.7},
+		{"64MiB, 10 blocks", "loop-insn/word", 2.55},
+		{"64MiB, 1000 blocks", "loop-insn/word", 2.55},
+		{"64MiB, 100000 blocks", "loop-insn/word", 2.55},
+		{"64MiB, 100000 blocks", "insn/op", 44e6},
+		{"64MiB, 100000 blocks", "whole-insn/op", 70e6},
+		{"64MiB, 100000 blocks", "insn/line", 245},
+		{"4KiB, 0 blocks", "insn/op", 400e3},
+	} {
+		if v := value(t, got[most.row], most.unit); !(v > 0 && v <= most.value) {
+			t.Errorf("%s: %v %s, %v at the most are wanted", most.row, v, most.unit, most.value)
+		}
+	}
+	wantRecordedScans(t, out, got)
+}
+
+// wantRecordedScans fails if what README.md shows is not what is measured.
+func wantRecordedScans(t *testing.T, out string, got map[string]results.Row) {
+	t.Helper()
+	if !sameSetting(t, recordedLatency, out) {
+		return
+	}
+	for name, r := range scans(t, recordedLatency) {
+		for _, unit := range []string{"insn/op", "whole-insn/op"} {
+			// Interrupts fall where they like.
+			if was, is := value(t, r, unit), value(t, got[name], unit); is > 1.02*was || was > 1.02*is {
+				t.Errorf("%s: %v %s, recorded are %v; has make record been forgotten?", name, is, unit, was)
+			}
+		}
+	}
+}
