@@ -21,6 +21,7 @@ record: setup $(BENCH)
 	$(BENCH) run --funcs sys_getpid --backends all --out results/recorded/backends.txt
 	$(BENCH) run --only latency --out results/recorded/latency.txt
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
+	$(BENCH) plot results/recorded/latency.txt --out plots/latency.svg
 
 # Also part of the tests: the modules' warnings, sparse and checkpatch.
 lint: setup

@@ -42,15 +42,20 @@ func (p *Probe) Draw(f Format) ([]byte, error) {
 		return nil, err
 	}
 	w, h := c.size()
+	return encode(w, h, f, c.draw)
+}
+
+// encode returns a picture of a size as the contents of a file.
+func encode(w, h vg.Length, f Format, paint func(draw.Canvas)) ([]byte, error) {
 	switch f {
 	case SVG:
 		canvas := vgsvg.New(w, h)
-		c.draw(draw.New(canvas))
+		paint(draw.New(canvas))
 		text, err := contents(canvas)
 		return withFallback(text), err
 	case PNG:
 		canvas := vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(pngDPI))
-		c.draw(draw.New(canvas))
+		paint(draw.New(canvas))
 		return contents(vgimg.PngCanvas{Canvas: canvas})
 	}
 	return nil, fmt.Errorf("there is no format %q", f)

@@ -41,7 +41,7 @@ type bar struct {
 // are not known, and if times are not in the clock's unit, since instructions
 // and nanoseconds never share an axis. After an error nothing of f is in the chart.
 func (p *Probe) Add(f *results.File) error {
-	if err := p.checkEnv(f.Env); err != nil {
+	if err := checkEnv(p.env, f.Env); err != nil {
 		return err
 	}
 	unit := results.TimeUnit(value(f.Env, "clock"))
@@ -65,17 +65,19 @@ func (p *Probe) Add(f *results.File) error {
 	return nil
 }
 
-func (p *Probe) checkEnv(env []results.Config) error {
+// checkEnv makes sure that an environment is known, and that of what is in the
+// chart already, if anything is.
+func checkEnv(before, env []results.Config) error {
 	for _, key := range []string{"kernel", "clock"} {
 		if value(env, key) == "" {
 			return fmt.Errorf("the results do not say on which %s they were measured; add a line \"%s: ...\"", key, key)
 		}
 	}
-	if p.env == nil {
+	if before == nil {
 		return nil
 	}
-	for _, c := range slices.Concat(env, p.env) {
-		if was, is := value(p.env, c.Key), value(env, c.Key); was != is {
+	for _, c := range slices.Concat(env, before) {
+		if was, is := value(before, c.Key), value(env, c.Key); was != is {
 			return fmt.Errorf("%s is %q here and %q in the results before; only samples of one environment go into one chart", c.Key, is, was)
 		}
 	}

@@ -230,19 +230,21 @@ func setting(t *testing.T, path, key string) string {
 	panic("not reached")
 }
 
-// README.md's chart is what the program draws from the recorded file.
-func TestChartIsDrawnFromTheRecordedFile(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "chart.svg")
-	var stdout, stderr bytes.Buffer
-	if code := Main(t.Context(), []string{"plot", recorded, "--out", out}, &stdout, &stderr); code != 0 {
-		t.Fatalf("exit code %d: %s", code, stderr.String())
-	}
-	want, err := os.ReadFile("../../plots/backends.svg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the chart in the repository is another (%v); make record makes it anew", err)
+// README.md's charts are what the program draws from the recorded files.
+func TestChartsAreDrawnFromTheRecordedFiles(t *testing.T) {
+	for file, chart := range map[string]string{recorded: "backends.svg", recordedLatency: "latency.svg"} {
+		out := filepath.Join(t.TempDir(), chart)
+		var stdout, stderr bytes.Buffer
+		if code := Main(t.Context(), []string{"plot", file, "--out", out}, &stdout, &stderr); code != 0 {
+			t.Fatalf("exit code %d: %s", code, stderr.String())
+		}
+		want, err := os.ReadFile(filepath.Join("../../plots", chart))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s in the repository is another (%v); make record makes it anew", chart, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -107,6 +108,35 @@ func wantRecordedScans(t *testing.T, out string, got map[string]results.Row) {
 			if was, is := value(t, r, unit), value(t, got[name], unit); is > 1.02*was || was > 1.02*is {
 				t.Errorf("%s: %v %s, recorded are %v; has make record been forgotten?", name, is, unit, was)
 			}
+		}
+	}
+}
+
+// README.md's table and figures are those of the recorded file.
+func TestReadmeShowsTheRecordedScans(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := scans(t, recordedLatency)
+	row := func(region, blocks string) results.Row { return recorded[region+", "+blocks+" blocks"] }
+	for _, region := range []string{"4KiB", "64KiB", "1MiB", "64MiB", "1GiB"} {
+		line := "| " + strings.Replace(strings.Replace(strings.Replace(region, "K", " K", 1), "M", " M", 1), "G", " G", 1)
+		for _, blocks := range []string{"0", "10", "1000", "100000"} {
+			line += fmt.Sprintf(" | %.2f", value(t, row(region, blocks), "insn/op")/1e6)
+		}
+		if !strings.Contains(string(text), line+" |\n") {
+			t.Errorf("README.md lacks the line %s |", line)
+		}
+	}
+	r := row("64MiB", "100000")
+	for _, words := range []string{
+		fmt.Sprintf("that is %.2f instructions", value(t, r, "loop-insn/word")),
+		fmt.Sprintf("takes %.0f instructions", value(t, r, "insn/line")),
+		fmt.Sprintf("take %.0f million", value(t, r, "whole-insn/op")/1e6),
+	} {
+		if !strings.Contains(strings.ReplaceAll(string(text), "\n", " "), words) {
+			t.Errorf("README.md does not say %q", words)
 		}
 	}
 }

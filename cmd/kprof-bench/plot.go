@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"kprof-bench/plots"
 	"kprof-bench/results"
@@ -18,7 +19,8 @@ func plotCommand() *cobra.Command {
 		Short: "Draw what the probes cost, from files that run --out wrote",
 		Long: `Draw the overhead and the bias of the probes by function and backend, from
 files in Go's benchmark format that run --out wrote. Each value is written
-beside its mark. Rows of the same name, in one file or several, are samples of
+beside its mark. From files of run --only latency, draw how long a leak scan takes
+over the size of the region, a line for each number of blocks. Rows of the same name, in one file or several, are samples of
 one figure: their median is drawn. All files must have been measured in the same
 environment, so that one chart shows one kernel, one clock and one module.
 
@@ -36,6 +38,25 @@ when the chart is complete, and stays as it is if anything fails.`,
 	return cmd
 }
 
+type chart interface {
+	Add(*results.File) error
+	Draw(plots.Format) ([]byte, error)
+}
+
+// chartOf is the chart that goes with a file: of timed scans if it has nothing
+// else, and else of probes.
+func chartOf(f *results.File) chart {
+	other := func(r results.Row) bool {
+		_, exact := r.Value("whole-insn/op")
+		_, real := r.Value("whole-ns/op")
+		return !exact && !real
+	}
+	if slices.ContainsFunc(f.Rows, other) {
+		return &plots.Probe{}
+	}
+	return &plots.Scan{}
+}
+
 func plotFiles(files []string, out string) error {
 	format, err := plots.FormatOf(out)
 	if err != nil {
@@ -44,11 +65,14 @@ func plotFiles(files []string, out string) error {
 	if err := checkWritable(out); err != nil {
 		return err
 	}
-	var chart plots.Probe
+	var chart chart
 	for _, name := range files {
 		f, err := results.ReadFile(name)
 		if err != nil {
 			return err
+		}
+		if chart == nil {
+			chart = chartOf(f)
 		}
 		if err := chart.Add(f); err != nil {
 			return fmt.Errorf("plot %s: %w", name, err)
