@@ -194,7 +194,7 @@ func (h Host) Kernel(ctx context.Context) (*kernels.Kernel, error) {
 
 // Build builds both modules for a kernel.
 func (h Host) Build(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
-	return h.build(ctx, kmod.BuildOptions{Make: k.Make, Kernel: k.Release, Compiler: k.Compiler})
+	return h.build(ctx, kmod.BuildOptions{Make: k.Make, Command: k.Command, Kernel: k.Release, Compiler: k.Compiler})
 }
 
 // BuildNative builds both modules for the running kernel.

@@ -26,32 +26,39 @@ const onlySourceConfig = `Dir::Etc::sourcelist "/dev/null";
 Dir::Etc::sourceparts %q;
 `
 
-// backports returns an apt whose only source is the backports of the machine's
-// own Debian release, from the mirror and with the key of that release. Its
-// package lists are up to date.
-func (a *apt) backports(ctx context.Context) (*apt, error) {
-	s, err := a.debianMain(ctx)
+// strictConfig is for suites that the machine does not follow: what its owner
+// has decided about stale lists was not about them, so one that has expired is
+// refused, and so is one that cannot be renewed.
+const strictConfig = `Acquire::Check-Valid-Until "true";
+Acquire::Check-Date "true";
+APT::Update::Error-Mode "any";
+`
+
+// only returns an apt whose only source is a suite of Debian, from the mirror
+// and with the key of the machine's own release. Its package lists are up to
+// date.
+func (a *apt) only(ctx context.Context, debian aptSource, s suite) (*apt, error) {
+	key, err := debian.signedBy()
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.signedBy()
+	b, err := newApt(filepath.Join(filepath.Dir(a.config), s.dir()), a.opts)
 	if err != nil {
 		return nil, err
 	}
-	suite := s.codename + "-backports"
-	b, err := newApt(filepath.Join(filepath.Dir(a.config), "backports"), a.opts)
-	if err != nil {
+	b.where = s.name + " on its mirror"
+	stanza := fmt.Sprintf("Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n%s", debian.uri, s.name, key)
+	if err := b.useOnly(stanza, s.foreign); err != nil {
 		return nil, err
 	}
-	b.where = suite + " on its mirror"
-	if err := b.useOnly(fmt.Sprintf("Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n%s", s.uri, suite, key)); err != nil {
-		return nil, err
+	if err := b.update(ctx); err != nil {
+		return nil, fmt.Errorf("%s cannot be had: %w", b.where, err)
 	}
-	return b, b.update(ctx)
+	return b, nil
 }
 
 // useOnly replaces the machine's sources by one of our own.
-func (a *apt) useOnly(stanza string) error {
+func (a *apt) useOnly(stanza string, strict bool) error {
 	parts := filepath.Join(filepath.Dir(a.config), "sources.d")
 	if err := os.MkdirAll(parts, 0o755); err != nil {
 		return err
@@ -60,7 +67,11 @@ func (a *apt) useOnly(stanza string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(config, onlySourceConfig, parts)
+	text := fmt.Sprintf(onlySourceConfig, parts)
+	if strict {
+		text += strictConfig
+	}
+	_, err = config.WriteString(text)
 	return errors.Join(err, config.Close(),
 		os.WriteFile(filepath.Join(parts, "only.sources"), []byte(stanza), 0o644))
 }

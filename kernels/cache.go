@@ -23,6 +23,7 @@ import (
 //	kernels/6.1               symbolic link to the newest fetched entry
 //	kernels/6.1.0-..._6.1...  an entry
 //	packages/...              likewise
+//	roots/...                 likewise
 //	*/.new-*                  an entry that is not whole yet
 //
 // An entry is never changed once it has its name, so a refresh cannot pull it
@@ -39,9 +40,12 @@ const (
 
 // manifest is written last into an entry.
 type manifest struct {
-	Release  string           `json:"release,omitempty"` // of a kernel
-	Version  string           `json:"version"`
-	Packages []string         `json:"packages"`
+	Release  string   `json:"release,omitempty"` // of a kernel
+	Version  string   `json:"version"`
+	Packages []string `json:"packages"`
+	Root     string   `json:"root,omitempty"` // see suite
+	// Download is the size of the packages.
+	Download int64            `json:"download,omitempty"`
 	Sizes    map[string]int64 `json:"sizes"` // of the files that are checked on use
 }
 
@@ -57,7 +61,8 @@ type source struct {
 	release  string
 	version  string
 	packages []aptPackage
-	from     *apt // that offers them
+	from     *apt   // that offers them
+	root     string // see suite
 	// fill unpacks the archives into dir and returns the files, relative to
 	// dir, whose sizes shall be checked on each use.
 	fill func(ctx context.Context, dir string, archives []string) ([]string, error)
@@ -171,6 +176,10 @@ func (c *cache) fill(ctx context.Context, src source, dir string) (manifest, err
 	if err != nil {
 		return manifest{}, err
 	}
+	download, err := totalSize(archives)
+	if err != nil {
+		return manifest{}, err
+	}
 	c.opts.progress("unpacking %s", src.name)
 	files, err := src.fill(ctx, dir, archives)
 	if err != nil {
@@ -179,7 +188,10 @@ func (c *cache) fill(ctx context.Context, src source, dir string) (manifest, err
 	if err := os.RemoveAll(filepath.Join(dir, "archives")); err != nil {
 		return manifest{}, err
 	}
-	m := manifest{Release: src.release, Version: src.version, Sizes: map[string]int64{}}
+	if c.opts.Downloaded != nil {
+		c.opts.Downloaded(download)
+	}
+	m := manifest{Release: src.release, Version: src.version, Root: src.root, Download: download, Sizes: map[string]int64{}}
 	for _, p := range src.packages {
 		m.Packages = append(m.Packages, p.name+"="+p.version)
 	}
@@ -191,6 +203,18 @@ func (c *cache) fill(ctx context.Context, src source, dir string) (manifest, err
 		m.Sizes[name] = st.Size()
 	}
 	return m, nil
+}
+
+func totalSize(files []string) (int64, error) {
+	var total int64
+	for _, name := range files {
+		st, err := os.Stat(name)
+		if err != nil {
+			return 0, err
+		}
+		total += st.Size()
+	}
+	return total, nil
 }
 
 // seal makes the entry last: its contents are on the disk before the manifest

@@ -25,18 +25,19 @@ type fakeApt struct {
 // sources are asked.
 const (
 	fakeGet = `#!/bin/sh
-case $2 in */backports/*) suite=backports/ ;; *) suite= ;; esac
+case $2 in */apt/*/apt.conf) suite=${2%/apt.conf}; suite=${suite##*/}/ ;; *) suite= ;; esac
 shift 2
 echo "$@" >> "$FAKE_APT/log"
-test -e "$FAKE_APT/fail-$1" && { cat "$FAKE_APT/fail-$1" >&2; exit 100; }
+test -e "$FAKE_APT/${suite}fail-$1" && { cat "$FAKE_APT/${suite}fail-$1" >&2; exit 100; }
 test -e "$FAKE_APT/warn-$1" && cat "$FAKE_APT/warn-$1" >&2
 test "$1" = indextargets && cat "$FAKE_APT/indextargets" 2>/dev/null
+test "$1" = install && cat "$FAKE_APT/${suite}install"
 test "$1" = download || exit 0
 shift 2
 for p; do cp "$FAKE_APT/${suite}debs/${p%%=*}_"*.deb . || exit 100; done
 `
 	fakeCache = `#!/bin/sh
-case $2 in */backports/*) suite=backports/ ;; *) suite= ;; esac
+case $2 in */apt/*/apt.conf) suite=${2%/apt.conf}; suite=${suite##*/}/ ;; *) suite= ;; esac
 cat "$FAKE_APT/${suite}show/$4" 2>/dev/null || { echo "E: No packages found" >&2; exit 100; }
 `
 )
@@ -99,24 +100,38 @@ func (f *fakeApt) offer(name, version, depends string) {
 		"Package: "+name+"\nSource: linux ("+version+")\nVersion: "+version+"\nDepends: "+depends+"\nDescription: x\n Depends: not this one\n\n"+string(old), 0o644)
 }
 
-// addKernel offers a kernel in four packages, as Debian does.
+// addKernel offers a kernel in four packages, as Debian did until 7.0.
 func (f *fakeApt) addKernel(release, common, version string) {
 	f.t.Helper()
-	meta := "linux-image-amd64"
-	if strings.Contains(release, "-rt-") {
-		meta = "linux-image-rt-amd64"
-	}
-	f.offer(meta, version, "linux-image-"+release+" (= "+version+")")
 	f.add("linux-image-"+release, version, "kmod, linux-base (>= 4.3~)", map[string]string{
 		"boot/vmlinuz-" + release:                 bzImage(f.t, tinyELF(f.t)),
-		"boot/config-" + release:                  "CONFIG_KPROBES=y\n",
+		"boot/config-" + release:                  fakeConfig,
 		"lib/modules/" + release + "/kernel/x.ko": "a module nobody asked for",
 	})
+	f.addHeaders(release, common, version, "gcc-12")
+}
+
+// addSplitKernel offers a kernel in more packages, as Debian does since.
+func (f *fakeApt) addSplitKernel(release, common, version, compiler string) {
+	f.t.Helper()
+	modules := "usr/lib/modules/" + release
+	f.offer("linux-image-"+release, version,
+		"linux-initramfs-tool, linux-base-"+release+" (= "+version+"), linux-binary-"+release+", linux-modules-"+release)
+	f.add("linux-binary-"+release, version, "", map[string]string{modules + "/vmlinuz": bzImage(f.t, tinyELF(f.t))})
+	f.add("linux-base-"+release, version, "", map[string]string{modules + "/config": fakeConfig, modules + "/System.map": "x"})
+	f.addHeaders(release, common, version, compiler)
+}
+
+const fakeConfig = "CONFIG_KRETPROBES=y\n# CONFIG_FPROBE is not set\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_PREEMPT_RT=m\n"
+
+func (f *fakeApt) addHeaders(release, common, version, compiler string) {
+	f.t.Helper()
+	f.offer(metaPackage(seriesOf(release)), version, "linux-image-"+release+" (= "+version+")")
 	headers := "usr/src/linux-headers-" + release
 	f.add("linux-headers-"+release, version,
-		"linux-headers-"+common+" (= "+version+"), linux-kbuild-6.1 (>= "+version+") | nothing, linux-compiler-gcc-12-x86", map[string]string{
-			headers + "/.config":          "CONFIG_KPROBES=y\n",
-			headers + "/.kernelvariables": "override ARCH = x86\nCC = $(if $(DEBIAN_KERNEL_USE_CCACHE),$(CCACHE)) $(CROSS_COMPILE)gcc-12\n",
+		"linux-headers-"+common+" (= "+version+"), linux-kbuild-6.1 (>= "+version+") | nothing, linux-compiler-"+compiler+"-x86", map[string]string{
+			headers + "/.config":          fakeConfig,
+			headers + "/.kernelvariables": "override ARCH = x86\nCC = $(if $(DEBIAN_KERNEL_USE_CCACHE),$(CCACHE)) $(CROSS_COMPILE)" + compiler + "\n",
 			headers + "/Module.symvers":   "0x1\tregister_kretprobe\tvmlinux\tEXPORT_SYMBOL_GPL\n",
 			headers + "/scripts":          "-> ../../lib/linux-kbuild-6.1/scripts",
 			headers + "/tools":            "-> ../../lib/linux-kbuild-6.1/tools",

@@ -6,10 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"strings"
 )
 
 // Options say where and how packages are kept. The zero value works.
@@ -19,6 +19,8 @@ type Options struct {
 	// Progress is told in a few words what is being done, when something has
 	// to be fetched.
 	Progress func(string)
+	// Downloaded is told how many bytes of packages have come.
+	Downloaded func(int64)
 	// Refresh asks apt for a newer version even when the cache has one.
 	Refresh bool
 }
@@ -38,18 +40,27 @@ type Kernel struct {
 	Config     string // the configuration it was built with
 	HeadersDir string // linux-headers-<release>
 	CommonDir  string // linux-headers-<...>-common, or -common-rt
-	Compiler   string // the compiler its modules want, like "gcc-12"
+	Compiler   string // the compiler its modules are built with, like "gcc-12"
+	// Root is the directory of the system that has the compiler, or empty when
+	// that is this machine itself.
+	Root string
 }
 
-var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(-rt)?$`)
+var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(` + realTime + `|` + cloud + `)?$`)
 
-// Get returns the newest kernel of a series, like "6.1", or "6.1-rt" for one with
-// PREEMPT_RT, that the machine's package sources offer, or else the backports of
-// its Debian release, from the cache if one is there already. Fetching one is a download of up to 125 MB and
-// leaves up to 165 MB on the disk.
+// Get returns the newest kernel of a series, from the cache if one is there
+// already. A series is like "6.1", or "6.1-rt" for kernels with PREEMPT_RT, or
+// "6.1-cloud" for those for virtual machines.
+//
+// Package sources of the machine are asked first, then the backports of its
+// Debian release, and then the Debian release that the series is known to be
+// in. Fetching one is a download of up to 125 MB and leaves up to 200 MB on the
+// disk. When modules for it cannot be built with the compilers of the machine's
+// own release, a system of the other one to build them in is fetched too, once
+// for all kernels that want it: another 80 MB, and 200 MB on the disk.
 func Get(ctx context.Context, series string, opts Options) (*Kernel, error) {
 	if !seriesForm.MatchString(series) {
-		return nil, fmt.Errorf("kernel series %q is not of the form 6.1 or 6.1-rt", series)
+		return nil, badSeries(series)
 	}
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("kernel %s: only amd64 machines are supported, this is %s", series, runtime.GOARCH)
@@ -58,18 +69,27 @@ func Get(ctx context.Context, series string, opts Options) (*Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", series, err)
 	}
-	e, err := c.get(ctx, filepath.Join("kernels", series), func(ctx context.Context, a *apt) (source, error) {
+	e, err := c.get(ctx, kernelLink(series), func(ctx context.Context, a *apt) (source, error) {
 		return resolveKernel(ctx, a, series)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", series, err)
 	}
 	k, err := newKernel(e)
+	if err == nil && e.manifest.Root != "" {
+		k.Root, err = c.buildRoot(ctx, e.manifest.Root, k.Compiler)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("kernel %s: %w", series, err)
 	}
 	return k, nil
 }
+
+func badSeries(series string) error {
+	return fmt.Errorf("kernel series %q is not of the form 6.1, 6.1-rt or 6.1-cloud", series)
+}
+
+func kernelLink(series string) string { return filepath.Join("kernels", series) }
 
 // Unpack returns the directory in the cache that holds the contents of a
 // Debian package, like "busybox-static", as they would be installed in /.
@@ -97,7 +117,10 @@ func newKernel(e entry) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	common, err := entriesWith(filepath.Join(e.dir, "usr/src"), "linux-headers-", commonSuffix(release))
+	if e.manifest.Root == "" {
+		cc = onThisMachine(cc)
+	}
+	common, err := commonHeaders(e.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -108,19 +131,38 @@ func newKernel(e entry) (*Kernel, error) {
 		Release:    release,
 		Version:    e.manifest.Version,
 		Vmlinux:    filepath.Join(e.dir, "vmlinux"),
-		Config:     filepath.Join(e.dir, "boot/config-"+release),
+		Config:     filepath.Join(e.dir, configFile(release)),
 		HeadersDir: headers,
 		CommonDir:  common[0],
 		Compiler:   cc,
 	}, nil
 }
 
-// commonSuffix ends the name of the headers that the kernels of a flavour share.
-func commonSuffix(release string) string {
-	if strings.HasSuffix(release, realTime+"-amd64") {
-		return "-common" + realTime
+// commonHeaders returns the directories of headers that kernels share: those
+// with PREEMPT_RT had their own until 7.0.
+func commonHeaders(entry string) ([]string, error) {
+	var all []string
+	for _, suffix := range []string{"-common", "-common" + realTime} {
+		found, err := entriesWith(filepath.Join(entry, "usr/src"), headersPrefix, suffix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
-	return "-common"
+	return all, nil
+}
+
+// standIns are compilers of later releases of Debian that build the modules of
+// kernels which were built with another.
+var standIns = map[string]string{"gcc-10": "gcc-12"}
+
+func onThisMachine(cc string) string {
+	if later, ok := standIns[cc]; ok {
+		if _, err := exec.LookPath(cc); err != nil {
+			return later
+		}
+	}
+	return cc
 }
 
 // compilerName finds the compiler in .kernelvariables, where it may carry a

@@ -4,6 +4,7 @@ package kernels
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +24,8 @@ func TestGetRefuses(t *testing.T) {
 		"6":         "not of the form 6.1",
 		"6.1.0":     "not of the form 6.1",
 		"../../etc": "not of the form 6.1",
-		"6.1-cloud": "not of the form 6.1 or 6.1-rt",
+		"6.1-pae":   "not of the form 6.1, 6.1-rt or 6.1-cloud",
+		"6.1-cloud": "kernel 6.1-cloud: the package sources of this machine do not offer linux-image-cloud-amd64",
 		"-rt":       "not of the form 6.1",
 		"6.12":      "kernel 6.12: not in the package sources of this machine, which offer 6.1",
 		"6.1-rt":    "kernel 6.1-rt: the package sources of this machine do not offer linux-image-rt-amd64",
@@ -62,6 +64,10 @@ func TestPickRelease(t *testing.T) {
 		if release, version, err := pickRelease(metas, series); err != nil || release+" "+version != want {
 			t.Errorf("%s: %s %s, %v, want %s", series, release, version, err, want)
 		}
+	}
+	cloudy := []aptPackage{{version: "7.3.4-1", depends: []string{"linux-base-cloud-amd64", "linux-image-7.3.4+deb13-cloud-amd64"}}}
+	if release, _, err := pickRelease(cloudy, "7.3-cloud"); err != nil || release != "7.3.4+deb13-cloud-amd64" {
+		t.Errorf("7.3-cloud: %s, %v", release, err)
 	}
 	if _, _, err := pickRelease(metas, "6.10"); err == nil || !strings.HasSuffix(err.Error(), "offer 6.12, 6.1") {
 		t.Errorf("6.10: error %v", err)
@@ -165,7 +171,9 @@ func TestExtractVmlinux(t *testing.T) {
 		"zstd, as Debian does": {wrapPayload(zstandard), ""},
 		"zstd is damaged":      {wrapPayload(append(slices.Clone(zstandard[:20]), make([]byte, 40)...)), "zstd: "},
 		"zstd is short":        {wrapPayload(append(slices.Clone(zstandard[:len(zstandard)-4]), 65, 0, 0, 0)), "zstd: 64 bytes came out instead of 65"},
-		"lz4":                  {wrapPayload([]byte("\x02\x21\x4c\x18....")), "lz4, which is not supported"},
+		"lz4, as Debian does":  {wrapPayload(append(lz4Legacy(good), 64, 0, 0, 0)), ""},
+		"lz4 is short":         {wrapPayload(append(lz4Legacy(good), 65, 0, 0, 0)), "lz4: 64 bytes came out instead of 65"},
+		"lz4 is damaged":       {wrapPayload(append(lz4Legacy(good)[:20], 64, 0, 0, 0)), "lz4: "},
 		"something else":       {wrapPayload([]byte("BZh91AY&SY")), "starts with 42 5a 68 39"},
 		"nothing":              {wrapPayload(nil), "cut short"},
 		"cut short":            {wrapPayload(compressed)[:1700], "cut short"},
@@ -196,6 +204,14 @@ func TestExtractVmlinux(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lz4Legacy is the old format of lz4 files, which the kernel's build uses: a
+// magic number, and before each block its size. This block is of literals alone.
+func lz4Legacy(content []byte) []byte {
+	block := append([]byte{0xf0, byte(len(content) - 15)}, content...)
+	out := binary.LittleEndian.AppendUint32([]byte("\x02\x21\x4c\x18"), uint32(len(block)))
+	return append(out, block...)
 }
 
 func FuzzBzImagePayload(f *testing.F) {

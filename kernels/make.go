@@ -35,6 +35,12 @@ func (k *Kernel) MakeArgs(dir string) []string {
 // make that runs this program, are kept from it. It fails when make or the
 // kernel's compiler is not installed.
 func (k *Kernel) Make(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
+	if len(args) == 0 {
+		args = []string{"modules"}
+	}
+	if k.Root != "" {
+		return k.makeInRoot(ctx, dir, args)
+	}
 	for _, tool := range []string{"make", k.Compiler} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return nil, fmt.Errorf("modules for %s are built with %s, which is not there: apt-get install make %s", k.Release, tool, k.Compiler)
@@ -46,9 +52,6 @@ func (k *Kernel) Make(ctx context.Context, dir string, args ...string) (*exec.Cm
 	}
 	if strings.ContainsAny(dir, " \t:#$%") {
 		return nil, fmt.Errorf("make cannot build in %q: no white space, colon or one of #$%% may be in the path", dir)
-	}
-	if len(args) == 0 {
-		args = []string{"modules"}
 	}
 	cmd := exec.CommandContext(ctx, "make", append(k.MakeArgs(dir), args...)...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), disturbsMake), "LC_ALL=C")

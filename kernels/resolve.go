@@ -12,39 +12,67 @@ import (
 	"strings"
 )
 
-// realTime ends the name of a series whose kernels are of that flavour: built
-// with PREEMPT_RT.
-const realTime = "-rt"
+// Flavours end the names of the series whose kernels are of that flavour:
+// built with PREEMPT_RT, or without drivers of real machines.
+const (
+	realTime = "-rt"
+	cloud    = "-cloud"
+)
 
 // metaPackage depends on the newest kernel of a Debian release.
 func metaPackage(series string) string {
-	if strings.HasSuffix(series, realTime) {
-		return "linux-image-rt-amd64"
+	_, flavour, _ := strings.Cut(series, "-")
+	if flavour != "" {
+		flavour += "-"
 	}
-	return "linux-image-amd64"
+	return "linux-image-" + flavour + "amd64"
 }
 
-// imageForm takes the series and the flavour out of an image package's name,
-// such as linux-image-6.1.0-56-rt-amd64 or linux-image-6.12.95+deb12-amd64.
-var imageForm = regexp.MustCompile(`^linux-image-(([0-9]+\.[0-9]+)\..*?(-rt)?-amd64)$`)
+// releaseForm takes the series and the flavour out of a kernel's release, such
+// as 6.1.0-56-rt-amd64 or 6.12.95+deb12-amd64.
+var releaseForm = regexp.MustCompile(`^([0-9]+\.[0-9]+)\..*?(` + realTime + `|` + cloud + `)?-amd64$`)
+
+// seriesOf returns the series that a kernel is of, or nothing when its release
+// is not of Debian's form.
+func seriesOf(release string) string {
+	m := releaseForm.FindStringSubmatch(release)
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
 
 // resolveKernel finds the packages of the newest kernel of a series. Debian
-// keeps those that are newer than the release itself in its backports, which
-// are asked only for what is nowhere else.
+// keeps those that are newer than the release itself in its backports, and
+// those that are older or newer still with its other releases; each is asked
+// only for what is not in the one before.
 func resolveKernel(ctx context.Context, a *apt, series string) (source, error) {
 	src, err := resolveFrom(ctx, a, series)
 	if _, other := errors.AsType[*seriesError](err); !other {
 		return src, err
 	}
-	b, berr := a.backports(ctx)
-	if berr != nil {
-		return source{}, fmt.Errorf("%w; %w", err, berr)
+	debian, serr := a.debianMain(ctx)
+	if serr != nil {
+		return source{}, fmt.Errorf("%w; %w", err, serr)
 	}
-	src, berr = resolveFrom(ctx, b, series)
-	if berr != nil {
-		return source{}, fmt.Errorf("%w; %w", err, berr)
+	for _, s := range suitesFor(series, debian.codename) {
+		src, serr := resolveIn(ctx, a, debian, s, series)
+		if serr == nil || ctx.Err() != nil {
+			return src, serr
+		}
+		err = fmt.Errorf("%w; %w", err, serr)
 	}
-	return src, nil
+	return source{}, err
+}
+
+func resolveIn(ctx context.Context, a *apt, debian aptSource, s suite, series string) (source, error) {
+	b, err := a.only(ctx, debian, s)
+	if err != nil {
+		return source{}, err
+	}
+	src, err := resolveFrom(ctx, b, series)
+	src.root = s.root
+	return src, err
 }
 
 func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
@@ -56,8 +84,7 @@ func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
 	if err != nil {
 		return source{}, a.explain(fmt.Errorf("not in %s, %w", a.where, err))
 	}
-	packages := []aptPackage{{name: "linux-image-" + release, version: version}, {name: "linux-headers-" + release, version: version}}
-	extra, err := headerPackages(ctx, a, packages[1])
+	packages, err := kernelPackages(ctx, a, release, version)
 	if err != nil {
 		return source{}, err
 	}
@@ -65,10 +92,10 @@ func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
 		name:     release + "_" + version,
 		release:  release,
 		version:  version,
-		packages: append(packages, extra...),
+		packages: packages,
 		from:     a,
 		fill: func(ctx context.Context, dir string, archives []string) ([]string, error) {
-			return fillKernel(ctx, dir, release, archives)
+			return fillKernel(ctx, dir, release, packages, archives)
 		},
 	}, nil
 }
@@ -82,67 +109,17 @@ func pickRelease(metas []aptPackage, series string) (release, version string, er
 	var offered []string
 	for _, meta := range metas {
 		for _, dep := range meta.depends {
-			m := imageForm.FindStringSubmatch(dep)
-			if m == nil {
-				continue
-			}
-			switch found := m[2] + m[3]; {
+			release, isImage := strings.CutPrefix(dep, imagePrefix)
+			switch found := seriesOf(release); {
+			case !isImage || found == "":
 			case found == series:
-				return m[1], meta.version, nil
+				return release, meta.version, nil
 			case !slices.Contains(offered, found):
 				offered = append(offered, found)
 			}
 		}
 	}
 	return "", "", &seriesError{offered}
-}
-
-// headerPackages returns the parts that linux-headers-<release> is made of.
-func headerPackages(ctx context.Context, a *apt, headers aptPackage) ([]aptPackage, error) {
-	offers, err := a.versions(ctx, headers.name)
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(offers, func(p aptPackage) bool { return p.version == headers.version })
-	if i < 0 {
-		return nil, fmt.Errorf("%s offer no %s in version %s; try again when they have caught up", a.where, headers.name, headers.version)
-	}
-	var parts []aptPackage
-	for _, dep := range offers[i].depends {
-		if strings.HasPrefix(dep, "linux-headers-") || strings.HasPrefix(dep, "linux-kbuild-") {
-			parts = append(parts, aptPackage{name: dep, version: headers.version})
-		}
-	}
-	return parts, nil
-}
-
-// fillKernel unpacks a kernel. The image package is 300 MB of modules that
-// nobody asked for, and 8 MB in /boot.
-func fillKernel(ctx context.Context, dir, release string, archives []string) ([]string, error) {
-	boot := func(name string) bool { return name == "boot" || strings.HasPrefix(name, "boot/") }
-	if err := unpack(ctx, archives[0], dir, boot); err != nil {
-		return nil, err
-	}
-	for _, archive := range archives[1:] {
-		if err := unpack(ctx, archive, dir, everything); err != nil {
-			return nil, err
-		}
-	}
-	if err := extractVmlinux(ctx, filepath.Join(dir, "boot/vmlinuz-"+release), filepath.Join(dir, "vmlinux")); err != nil {
-		return nil, err
-	}
-	headers := "usr/src/linux-headers-" + release
-	return []string{
-		"vmlinux",
-		"boot/config-" + release,
-		headers + "/.config",
-		headers + "/.kernelvariables",
-		headers + "/Module.symvers",
-		// Through the links into linux-kbuild.
-		headers + "/scripts/basic/fixdep",
-		headers + "/scripts/mod/modpost",
-		headers + "/tools/objtool/objtool",
-	}, nil
 }
 
 func resolvePackage(ctx context.Context, a *apt, name string) (source, error) {

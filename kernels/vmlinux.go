@@ -15,6 +15,7 @@ import (
 	"os/exec"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
 // extractVmlinux writes the kernel proper that the bzImage carries.
@@ -87,7 +88,7 @@ func decompress(ctx context.Context, w io.Writer, payload []byte) error {
 	case bytes.HasPrefix(payload, []byte("\x28\xb5\x2f\xfd")):
 		return unzstd(w, payload)
 	case bytes.HasPrefix(payload, []byte("\x02\x21\x4c\x18")):
-		return errors.New("it is compressed with lz4, which is not supported")
+		return unlz4(w, payload)
 	}
 	return fmt.Errorf("compression is unknown: it starts with % x", payload[:min(8, len(payload))])
 }
@@ -118,21 +119,36 @@ func gunzip(w io.Writer, payload []byte) error {
 	return err
 }
 
-// unzstd takes off the size of the result, which the kernel's build appends and
-// which would be read as another frame.
 func unzstd(w io.Writer, payload []byte) error {
-	frames, size := payload[:len(payload)-4], binary.LittleEndian.Uint32(payload[len(payload)-4:])
+	frames, size := cutSize(payload)
 	z, err := zstd.NewReader(bytes.NewReader(frames))
 	if err != nil {
 		return fmt.Errorf("zstd: %w", err)
 	}
 	defer z.Close()
-	n, err := io.Copy(w, z)
+	return copySized(w, z, "zstd", size)
+}
+
+// unlz4 is for the kernels for virtual machines until 6.1.
+func unlz4(w io.Writer, payload []byte) error {
+	frames, size := cutSize(payload)
+	return copySized(w, lz4.NewReader(bytes.NewReader(frames)), "lz4", size)
+}
+
+// cutSize takes off the size of the result, which the kernel's build appends and
+// which would be read as another frame.
+func cutSize(payload []byte) (frames []byte, size uint32) {
+	at := len(payload) - 4
+	return payload[:at], binary.LittleEndian.Uint32(payload[at:])
+}
+
+func copySized(w io.Writer, r io.Reader, format string, size uint32) error {
+	n, err := io.Copy(w, r)
 	if err != nil {
-		return fmt.Errorf("zstd: %w", err)
+		return fmt.Errorf("%s: %w", format, err)
 	}
 	if n != int64(size) {
-		return fmt.Errorf("zstd: %d bytes came out instead of %d", n, size)
+		return fmt.Errorf("%s: %d bytes came out instead of %d", format, n, size)
 	}
 	return nil
 }

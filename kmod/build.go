@@ -30,6 +30,9 @@ type BuildOptions struct {
 	// Compiler is the command that Make compiles with; its version is part
 	// of what a build is known by.
 	Compiler string
+	// Command returns the command that runs a program where Make does. By
+	// default that is here.
+	Command func(ctx context.Context, name string, args ...string) *exec.Cmd
 	// CacheDir keeps what was built.
 	CacheDir string
 }
@@ -51,7 +54,7 @@ type Module struct {
 //
 // The error has the compiler's output when the sources are at fault.
 func Build(ctx context.Context, o BuildOptions) (*Module, error) {
-	version, err := compilerVersion(ctx, o.Compiler)
+	version, err := o.compilerVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +138,12 @@ func MakeNative(ctx context.Context, dir string, args ...string) (*exec.Cmd, err
 	return exec.CommandContext(ctx, "make", append([]string{"-C", headers, "M=" + dir}, args...)...), nil
 }
 
-func compilerVersion(ctx context.Context, cc string) (string, error) {
-	out, err := exec.CommandContext(ctx, cc, "--version").Output()
+func (o BuildOptions) compilerVersion(ctx context.Context) (string, error) {
+	cc, command := o.Compiler, o.Command
+	if command == nil {
+		command = exec.CommandContext
+	}
+	out, err := command(ctx, cc, "--version").Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", fmt.Errorf("%s, with which the kernel was built, is not installed; install the package %s", cc, cc)
 	}

@@ -28,7 +28,7 @@ func ModuleFor(tb testing.TB, k *kernels.Kernel, name string, source fs.FS) *kmo
 		tb.Fatal(err)
 	}
 	m, err := kmod.Build(tb.Context(), kmod.BuildOptions{
-		Name: name, Source: source, Make: k.Make, Kernel: k.Release, Compiler: k.Compiler,
+		Name: name, Source: source, Make: k.Make, Command: k.Command, Kernel: k.Release, Compiler: k.Compiler,
 		CacheDir: filepath.Join(cache, "kprof-bench", "modules"),
 	})
 	if err != nil {
