@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"kprof-bench/guest"
+	"kprof-bench/kernels"
+	"kprof-bench/kmod"
+)
+
+// need is a command or, with a slash in it, a file that make run uses, and the
+// Debian package that has it.
+type need struct{ what, pkg string }
+
+// needs are those of scripts/setup.sh and of fetching a kernel. The C library's
+// headers and sparse are for the tests, but make installs all in one go.
+var needs = []need{
+	{"qemu-system-x86_64", "qemu-system-x86"},
+	{"gcc-12", "gcc-12"},
+	{"gcc", "gcc"},
+	{"/usr/include/stdio.h", "libc6-dev"},
+	{"make", "make"},
+	{"strip", "binutils"},
+	{"/usr/lib/x86_64-linux-gnu/libelf.so.1", "libelf1"},
+	{"sparse", "sparse"},
+	{"xz", "xz-utils"},
+	{"perl", "perl-base"},
+	{"git", "git"},
+	{"apt-get", "apt"},
+	{"dpkg-deb", "dpkg"},
+}
+
+func findTools(ctx context.Context) []finding {
+	all := []finding{findGo(ctx)}
+	for _, n := range needs {
+		all = append(all, n.find(ctx))
+	}
+	return all
+}
+
+func (n need) find(ctx context.Context) finding {
+	f := finding{Name: filepath.Base(n.what), State: good}
+	var err error
+	if strings.Contains(n.what, "/") {
+		f.Detail = n.what
+		_, err = os.Stat(n.what)
+	} else {
+		f.Detail, err = exec.LookPath(n.what)
+	}
+	if err != nil {
+		return finding{Name: f.Name, State: bad, Detail: "not there", Mend: aptInstall + n.pkg}
+	}
+	switch n.pkg {
+	case "qemu-system-x86":
+		f.Detail = guest.QEMUVersion(ctx, n.what)
+	case "gcc-12":
+		f.Detail = firstLine(ctx, n.what, "--version")
+	}
+	if f.Detail == "" {
+		f.State, f.Detail, f.Mend = bad, "does not run", strings.Replace(aptInstall, "install", "install --reinstall", 1)+n.pkg
+	}
+	return f
+}
+
+func firstLine(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+func findGo(ctx context.Context) finding {
+	version := firstLine(ctx, "go", "version")
+	if version == "" {
+		return finding{Name: "go", State: bad, Detail: "not there: install Go 1.26 or later, from https://go.dev/dl"}
+	}
+	return finding{Name: "go", State: good, Detail: version}
+}
+
+// spaceForKernel is what a kernel takes while it is fetched, and spaceToBuild
+// what is needed with one that is there.
+const (
+	spaceForKernel = 400 << 20
+	spaceToBuild   = 50 << 20
+)
+
+func findSpace(dir string, fetched bool) finding {
+	f := finding{Name: "cache", State: good}
+	existing := dir
+	for existing != "/" {
+		if _, err := os.Stat(existing); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		existing = filepath.Dir(existing)
+	}
+	var st unix.Statfs_t
+	if err := errors.Join(unix.Access(existing, unix.W_OK|unix.X_OK), unix.Statfs(existing, &st)); err != nil {
+		f.State, f.Detail = bad, fmt.Sprintf("%s cannot be written to: %v; set XDG_CACHE_HOME to a directory that can", existing, err)
+		return f
+	}
+	free, want := st.Bavail*uint64(st.Bsize), uint64(spaceToBuild)
+	if !fetched {
+		want = spaceForKernel
+	}
+	f.Detail = fmt.Sprintf("%s, %s free", dir, megabytes(int64(free)))
+	if free < want {
+		f.State, f.Detail = bad, fmt.Sprintf("%s: %s are needed; set XDG_CACHE_HOME to a directory with more", f.Detail, megabytes(int64(want)))
+	}
+	return f
+}
+
+// findKernel looks for the kernel that make run boots.
+func findKernel(dir string) (*kernels.Kernel, finding) {
+	f := finding{Name: "kernel " + kmod.DefaultSeries, State: good}
+	entries, err := kernels.List(kernels.Options{Dir: dir})
+	if err != nil {
+		f.State, f.Detail = unknown, err.Error()
+		return nil, f
+	}
+	for _, e := range entries {
+		if e.Series == kmod.DefaultSeries && e.Kernel != nil {
+			f.Detail = fmt.Sprintf("%s with headers, version %s", e.Kernel.Release, e.Kernel.Version)
+			return e.Kernel, f
+		}
+	}
+	f.State, f.Detail = unused, "not fetched: make run does that, 85 MB by way of apt"
+	f.Mend = "kprof-bench kernels fetch " + kmod.DefaultSeries
+	return nil, f
+}
+
+func findOtherKernels(dir string) finding {
+	f := finding{Name: "other kernels", State: unused, Detail: "none", Mend: "kprof-bench kernels fetch all"}
+	entries, err := kernels.List(kernels.Options{Dir: dir})
+	var names []string
+	for _, e := range entries {
+		if e.Kernel != nil && e.Series != kmod.DefaultSeries {
+			names = append(names, e.Series)
+		}
+	}
+	switch {
+	case err != nil:
+		f.State, f.Detail, f.Mend = unknown, err.Error(), ""
+	case len(names) > 0:
+		f.State, f.Detail, f.Mend = good, strings.Join(names, ", "), ""
+	}
+	return f
+}
+
+// findKVM boots a guest, unless that was done before.
+func findKVM(ctx context.Context, dir string, kernel *kernels.Kernel, progress func(string)) finding {
+	f := finding{Name: "KVM", State: unused}
+	if device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0); err != nil {
+		f.Detail = fmt.Sprintf("cannot be used, and is needed for --clock kvm alone: %v", err)
+		return f
+	} else {
+		device.Close()
+	}
+	init, err := staticSelf()
+	switch {
+	case kernel == nil:
+		f.State, f.Detail = unknown, "the device is there; what it does can be told when there is a kernel to boot"
+	case err != nil:
+		f.State, f.Detail = unknown, err.Error()
+	default:
+		progress("try KVM by booting a guest")
+		ok, why, err := guest.ProveKVM(ctx, guest.Config{Vmlinux: kernel.Vmlinux, Init: init}, dir)
+		switch {
+		case err != nil:
+			f.State, f.Detail = unknown, err.Error()
+		case ok:
+			f.State, f.Detail = good, why
+		default:
+			f.Detail = why + "; it is needed for --clock kvm alone"
+		}
+	}
+	return f
+}
+
+func findBuildRoot(ctx context.Context) finding {
+	f := finding{Name: "build roots", State: good, Detail: "can be entered, to build modules for kernels of other Debian releases"}
+	if err := kernels.CanEnter(ctx); err != nil {
+		f.State, f.Detail = unused, fmt.Sprintf("cannot be entered, as is needed to build modules for Linux 7.3: %v; be root, or permit user namespaces:", err)
+		f.Mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000"
+	}
+	return f
+}
+
+// findNative looks for what --native needs.
+func findNative() finding {
+	release := kmod.RunningRelease()
+	f := finding{Name: "--native", State: good, Detail: "the headers of " + release + " are there"}
+	if _, err := os.Stat(filepath.Join("/lib/modules", release, "build")); err != nil {
+		f.State, f.Detail = unused, "the headers of the running kernel are not installed"
+		f.Mend = aptInstall + "linux-headers-" + release
+	}
+	return f
+}
