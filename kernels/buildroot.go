@@ -126,6 +126,6 @@ func fillRoot(ctx context.Context, dir, compiler string, archives []string) ([]s
 // which are half of the size.
 func neededToBuild(name string) bool {
 	top, rest, _ := strings.Cut(name, "/")
-	return !strings.HasPrefix(rest, "share/") && !strings.HasSuffix(name, ".a") &&
+	return !strings.HasPrefix(rest+"/", "share/") && !strings.HasSuffix(name, ".a") &&
 		(top == "usr" && rest != "" || slices.Contains(mergedDirs, top))
 }

@@ -86,7 +86,7 @@ func (f *fakeApt) add(name, version, depends string, files map[string]string) {
 	}
 	f.write(f.suite+"debs/keep", "", 0o644)
 	out := filepath.Join(f.dir, f.suite, "debs", name+"_"+strings.ReplaceAll(version, ":", "%3a")+"_all.deb")
-	if b, err := exec.Command("dpkg-deb", "--build", filepath.Join(f.dir, root), out).CombinedOutput(); err != nil {
+	if b, err := exec.Command("dpkg-deb", "-Znone", "--build", filepath.Join(f.dir, root), out).CombinedOutput(); err != nil {
 		f.t.Fatalf("build %s: %v: %s", name, err, b)
 	}
 }

@@ -77,8 +77,11 @@ func resolveIn(ctx context.Context, a *apt, debian aptSource, s suite, series st
 
 func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
 	metas, err := a.versions(ctx, metaPackage(series))
-	if err != nil {
+	if ctx.Err() != nil {
 		return source{}, err
+	}
+	if err != nil {
+		return source{}, &seriesError{complaint: err}
 	}
 	release, version, err := pickRelease(metas, series)
 	if err != nil {
@@ -100,10 +103,21 @@ func resolveFrom(ctx context.Context, a *apt, series string) (source, error) {
 	}, nil
 }
 
-// seriesError says which series there are instead of the one that was asked for.
-type seriesError struct{ offered []string }
+// seriesError says which series there are instead of the one that was asked for,
+// or that there is no kernel of that flavour at all.
+type seriesError struct {
+	offered   []string
+	complaint error
+}
 
-func (e *seriesError) Error() string { return "which offer " + strings.Join(e.offered, ", ") }
+func (e *seriesError) Error() string {
+	if e.complaint != nil {
+		return e.complaint.Error()
+	}
+	return "which offer " + strings.Join(e.offered, ", ")
+}
+
+func (e *seriesError) Unwrap() error { return e.complaint }
 
 func pickRelease(metas []aptPackage, series string) (release, version string, err error) {
 	var offered []string
@@ -119,7 +133,7 @@ func pickRelease(metas []aptPackage, series string) (release, version string, er
 			}
 		}
 	}
-	return "", "", &seriesError{offered}
+	return "", "", &seriesError{offered: offered}
 }
 
 func resolvePackage(ctx context.Context, a *apt, name string) (source, error) {
