@@ -84,8 +84,12 @@ func (a *apt) closure(ctx context.Context, names []string) ([]aptPackage, error)
 	return packages, nil
 }
 
-// mountPoints of a root are where [Kernel.Command] puts what is not in it.
-var mountPoints = []string{"dev", "kernel", "module", "proc", "tmp"}
+// mountPoints of a root are where [Kernel.Command] puts what is not in it, and
+// devices those of this machine that are among them.
+var (
+	mountPoints = []string{"dev", "kernel", "module", "proc", "tmp"}
+	devices     = []string{"null", "urandom", "zero"}
+)
 
 // mergedDirs are links into usr in all Debian systems of today. The package
 // that has them is not needed otherwise.
@@ -100,10 +104,8 @@ func fillRoot(ctx context.Context, dir, compiler string, archives []string) ([]s
 			return nil, err
 		}
 	}
-	for _, name := range mountPoints {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			return nil, err
-		}
+	if err := makeMountPoints(dir); err != nil {
+		return nil, err
 	}
 	for _, archive := range archives {
 		if err := unpack(ctx, archive, dir, neededToBuild); err != nil {
@@ -120,6 +122,20 @@ func fillRoot(ctx context.Context, dir, compiler string, archives []string) ([]s
 		}
 	}
 	return regularFiles(dir, filepath.Dir(archives[0]))
+}
+
+func makeMountPoints(root string) error {
+	for _, name := range mountPoints {
+		if err := os.Mkdir(filepath.Join(root, name), 0o755); err != nil {
+			return err
+		}
+	}
+	for _, name := range devices {
+		if err := os.WriteFile(filepath.Join(root, "dev", name), nil, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // neededToBuild leaves out documentation, and libraries to link programs with,

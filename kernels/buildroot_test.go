@@ -97,7 +97,7 @@ func TestMakeInRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := slices.Index(cmd.Args, "sh")
-	want := []string{"sh", "-c", enterScript, "sh", "/c/roots/r", "/c/k e", "/with space",
+	want := []string{"sh", "-c", enterScript, "sh", mountNamespace(), "/c/roots/r", "/c/k e", "/with space",
 		"make", "-C", "/kernel/usr/src/h", "-f", "/kernel/usr/src/c/Makefile", "KBUILD_OUTPUT=/kernel/usr/src/h",
 		"CC=gcc-14", "HOSTCC=gcc-14", "CONFIG_DEBUG_INFO_BTF_MODULES=", "M=/module", "modules"}
 	if diff := cmp.Diff(want, cmd.Args[i:]); diff != "" {
@@ -127,15 +127,13 @@ func busyboxRoot(t *testing.T) *Kernel {
 	}
 	base := t.TempDir()
 	k := &Kernel{Root: filepath.Join(base, "a root"), HeadersDir: filepath.Join(base, "entry/usr/src/headers")}
-	for _, d := range append(mountPoints, "usr/bin") {
-		if err := os.MkdirAll(filepath.Join(k.Root, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, d := range []string{k.HeadersDir, filepath.Join(base, "module")} {
+	for _, d := range []string{k.HeadersDir, filepath.Join(base, "module"), filepath.Join(k.Root, "usr/bin")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := makeMountPoints(k.Root); err != nil {
+		t.Fatal(err)
 	}
 	for _, tool := range []string{"env", "sh", "ls", "touch", "make"} {
 		if err := os.WriteFile(filepath.Join(k.Root, "usr/bin", tool), program, 0o755); err != nil {
@@ -152,10 +150,10 @@ func TestCommandInRoot(t *testing.T) {
 	}
 	k := busyboxRoot(t)
 	module := filepath.Join(filepath.Dir(k.Root), "module")
-	const script = `echo "$PATH $TMPDIR $LC_ALL"; ls /; ls /kernel/usr/src; : > /module/built; : > /tmp/x; read x < /proc/self/stat; echo x > /dev/null; touch "$1"`
+	const script = `echo "$PATH $TMPDIR $LC_ALL"; ls /; ls /dev; ls /kernel/usr/src; : > /module/built; : > /tmp/x; read x < /proc/self/stat; echo x > /dev/null; touch "$1"`
 	t.Setenv("LC_ALL", "de_DE.UTF-8")
 	out, err := k.enter(t.Context(), module, []string{"sh", "-c", script, "sh", "/module/arg with space"}).CombinedOutput()
-	want := "/usr/sbin:/usr/bin /tmp C\n" + strings.Join(append(slices.Clone(mountPoints), "usr"), "\n") + "\nheaders\n"
+	want := "/usr/sbin:/usr/bin /tmp C\n" + strings.Join(slices.Concat(mountPoints, []string{"usr"}, devices, []string{"headers\n"}), "\n")
 	if err != nil || string(out) != want {
 		t.Errorf("%v, %q, want %q", err, out, want)
 	}
@@ -164,7 +162,7 @@ func TestCommandInRoot(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, name := range mountPoints {
+	for _, name := range mountPoints[1:] {
 		if left, err := os.ReadDir(filepath.Join(k.Root, name)); err != nil || len(left) > 0 {
 			t.Errorf("%s has %v, %v", name, left, err)
 		}
@@ -175,6 +173,23 @@ func TestCommandInRoot(t *testing.T) {
 	err = k.Command(t.Context(), "sh", "-c", "exit 3").Run()
 	if err == nil || err.Error() != "exit status 3" {
 		t.Errorf("error %v, want exit status 3", err)
+	}
+}
+
+// Where nothing of its own can be mounted nothing is. The script gets mounts
+// that it takes for this machine's.
+func TestCommandMountsNothingHere(t *testing.T) {
+	if err := CanEnter(t.Context()); err != nil {
+		t.Skip("this process may have no mounts of its own: ", err)
+	}
+	k := busyboxRoot(t)
+	cmd := k.enter(t.Context(), k.Root, []string{"ls", "/"})
+	i := slices.Index(cmd.Args, enterScript)
+	const here = `script=$1; shift 3; sh -c "$script" sh "$(readlink /proc/self/ns/mnt)" "$@"; echo "status $?"; grep -c 040root/ /proc/self/mounts`
+	cmd.Args = slices.Concat(cmd.Args[:i], []string{here, "sh"}, cmd.Args[i:])
+	out, _ := cmd.CombinedOutput()
+	if want := "no mounts of its own to build in\nstatus 1\n0\n"; string(out) != want {
+		t.Errorf("%q, want %q", out, want)
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 // many bytes of the disk are free again, 0 when there was nothing. Nobody may
 // be using them.
 func Clean(ctx context.Context, series string, opts Options) (int64, error) {
-	if !seriesForm.MatchString(series) {
-		return 0, badSeries(series)
+	if err := CheckSeries(series); err != nil {
+		return 0, err
 	}
 	return clean(ctx, opts, func(c *cache) (int64, error) {
 		freed, err := c.removeKernels(func(s string) bool { return s == series })

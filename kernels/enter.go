@@ -11,14 +11,23 @@ import (
 	"slices"
 )
 
-// enterScript runs a command in a root: $1 is the root, $2 the entry of the
-// kernel, $3 the directory of the module, and the command follows. What it
-// mounts is seen by nobody else and goes with it.
+// enterScript runs a command in a root: $1 is what the mounts of this machine
+// are called, $2 the root, $3 the entry of the kernel, $4 the directory of the
+// module, and the command follows. What it mounts is seen by nobody else and
+// goes with it, or else nothing is mounted: whoever removed the root later
+// would remove what is mounted there. For that reason it gets few devices, one
+// by one.
 const enterScript = `set -e
-root=$1 kernel=$2 module=$3
-shift 3
+root=$2 kernel=$3 module=$4
+if [ "$(readlink /proc/self/ns/mnt)" = "$1" ]; then
+	echo "no mounts of its own to build in" >&2
+	exit 1
+fi
+shift 4
 mount --rbind /proc "$root/proc"
-mount --rbind /dev "$root/dev"
+for device in null zero urandom; do
+	mount --bind "/dev/$device" "$root/dev/$device"
+done
 mount -t tmpfs tmpfs "$root/tmp"
 mount --bind "$kernel" "$root/kernel"
 mount --bind "$module" "$root/module"
@@ -59,7 +68,7 @@ func (k *Kernel) Command(ctx context.Context, name string, args ...string) *exec
 // enter returns the command that runs argv in the root, with the kernel's entry
 // of the cache at /kernel and dir at /module.
 func (k *Kernel) enter(ctx context.Context, dir string, argv []string) *exec.Cmd {
-	args := append(unshareArgs(os.Geteuid()), "--", "sh", "-c", enterScript, "sh", k.Root, k.entryDir(), dir)
+	args := append(unshareArgs(os.Geteuid()), "--", "sh", "-c", enterScript, "sh", mountNamespace(), k.Root, k.entryDir(), dir)
 	cmd := exec.CommandContext(ctx, "unshare", append(args, argv...)...)
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), disturbsMake),
 		"LC_ALL=C",
@@ -68,6 +77,12 @@ func (k *Kernel) enter(ctx context.Context, dir string, argv []string) *exec.Cmd
 		// Kernels of 7.0 and later ask dpkg, which is not there.
 		"DEB_BUILD_ARCH=amd64")
 	return cmd
+}
+
+// mountNamespace is the kernel's name for what this process has mounted.
+func mountNamespace() string {
+	name, _ := os.Readlink("/proc/self/ns/mnt")
+	return name
 }
 
 // entryDir is the entry of the cache that the kernel is in.

@@ -48,6 +48,14 @@ type Kernel struct {
 
 var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(` + realTime + `|` + cloud + `)?$`)
 
+// CheckSeries refuses what [Get] would not understand.
+func CheckSeries(series string) error {
+	if !seriesForm.MatchString(series) {
+		return fmt.Errorf("kernel series %q is not of the form 6.1, 6.1-rt or 6.1-cloud", series)
+	}
+	return nil
+}
+
 // Get returns the newest kernel of a series, from the cache if one is there
 // already. A series is like "6.1", or "6.1-rt" for kernels with PREEMPT_RT, or
 // "6.1-cloud" for those for virtual machines.
@@ -59,8 +67,8 @@ var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(` + realTime + `|` + c
 // own release, a system of the other one to build them in is fetched too, once
 // for all kernels that want it: another 80 MB, and 200 MB on the disk.
 func Get(ctx context.Context, series string, opts Options) (*Kernel, error) {
-	if !seriesForm.MatchString(series) {
-		return nil, badSeries(series)
+	if err := CheckSeries(series); err != nil {
+		return nil, err
 	}
 	if runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("kernel %s: only amd64 machines are supported, this is %s", series, runtime.GOARCH)
@@ -83,10 +91,6 @@ func Get(ctx context.Context, series string, opts Options) (*Kernel, error) {
 		return nil, fmt.Errorf("kernel %s: %w", series, err)
 	}
 	return k, nil
-}
-
-func badSeries(series string) error {
-	return fmt.Errorf("kernel series %q is not of the form 6.1, 6.1-rt or 6.1-cloud", series)
 }
 
 func kernelLink(series string) string { return filepath.Join("kernels", series) }

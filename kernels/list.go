@@ -48,7 +48,7 @@ func List(opts Options) ([]Entry, error) {
 	}
 	all := knownSeries()
 	for _, name := range links {
-		if seriesForm.MatchString(name) && !slices.Contains(all, name) {
+		if CheckSeries(name) == nil && !slices.Contains(all, name) {
 			all = append(all, name)
 		}
 	}

@@ -106,7 +106,11 @@ func findSpace(dir string, fetched bool) finding {
 		existing = filepath.Dir(existing)
 	}
 	var st unix.Statfs_t
-	if err := errors.Join(unix.Access(existing, unix.W_OK|unix.X_OK), unix.Statfs(existing, &st)); err != nil {
+	err := unix.Access(existing, unix.W_OK|unix.X_OK)
+	if err == nil {
+		err = unix.Statfs(existing, &st)
+	}
+	if err != nil {
 		f.State, f.Detail = bad, fmt.Sprintf("%s cannot be written to: %v; set XDG_CACHE_HOME to a directory that can", existing, err)
 		return f
 	}

@@ -160,7 +160,23 @@ used: a release of which the signature is wrong or the date has passed.`,
 	return cmd
 }
 
+// checkSeries finds a mistake before anything is done.
+func checkSeries(series []string) error {
+	for _, s := range series {
+		if s == allSeries {
+			continue
+		}
+		if err := kernels.CheckSeries(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func fetchKernels(ctx context.Context, w io.Writer, o kernels.Options, series []string) error {
+	if err := checkSeries(series); err != nil {
+		return err
+	}
 	for _, s := range series {
 		var bytes int64
 		o.Downloaded = func(n int64) { bytes += n }
@@ -202,6 +218,9 @@ and the lists of packages. No guest may be running with them.`,
 }
 
 func cleanKernels(ctx context.Context, w io.Writer, o kernels.Options, series []string) error {
+	if err := checkSeries(series); err != nil {
+		return err
+	}
 	for _, s := range series {
 		remove := func() (int64, error) { return kernels.Clean(ctx, s, o) }
 		if s == allSeries {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What make run installs and what the doctor looks for are the same.
+func TestDoctorKnowsWhatSetupInstalls(t *testing.T) {
+	script, err := os.ReadFile("../../scripts/setup.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^packages='([^']+)'$`).FindSubmatch(script)
+	if m == nil {
+		t.Fatal("scripts/setup.sh lists no packages")
+	}
+	for _, pkg := range strings.Fields(string(m[1])) {
+		if !slices.ContainsFunc(needs, func(n need) bool { return n.pkg == pkg }) {
+			t.Errorf("the doctor does not look for %s", pkg)
+		}
+	}
+}
+
+func TestNeedIsFound(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	broken := filepath.Join(dir, "gcc-12")
+	if err := os.WriteFile(broken, []byte("#!/nowhere\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		need   need
+		state  state
+		detail string
+		mend   string
+	}{
+		{need{"gcc-12", "gcc-12"}, bad, "does not run", "apt-get install --reinstall -y --no-install-recommends gcc-12"},
+		{need{"gcc", "gcc"}, bad, "not there", aptInstall + "gcc"},
+		{need{broken, "compiler"}, good, broken, ""},
+		{need{broken + "x", "compiler"}, bad, "not there", aptInstall + "compiler"},
+	} {
+		f := test.need.find(t.Context())
+		if f.State != test.state || f.Detail != test.detail || f.Mend != test.mend || f.Name != filepath.Base(test.need.what) {
+			t.Errorf("%+v: %+v", test.need, f)
+		}
+	}
+}
+
+func TestRemedies(t *testing.T) {
+	d := diagnosis{Findings: []finding{
+		{Name: "a", State: bad, Mend: aptInstall + "pkg-a"},
+		{Name: "fine", State: good, Mend: "do nothing"},
+		{Name: "cache", State: bad, Detail: "full"},
+		{Name: "optional", State: unused, Mend: aptInstall + "pkg-o"},
+		{Name: "b", State: bad, Mend: aptInstall + "pkg-b"},
+		{Name: "c", State: bad, Mend: "type this"},
+	}}
+	want := "  cache: full\n  type this\n  apt-get update && apt-get install -y --no-install-recommends pkg-a pkg-b\n"
+	if got := strings.ReplaceAll(d.remedies(), "sudo ", ""); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestSpaceIsMissed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a/b/c")
+	if f := findSpace(dir, true); f.State != good || !strings.HasPrefix(f.Detail, dir+", ") {
+		t.Errorf("%+v", f)
+	}
+	if _, err := os.Stat(filepath.Dir(dir)); !os.IsNotExist(err) {
+		t.Errorf("looking made a directory: %v", err)
+	}
+	if err := os.WriteFile(filepath.Dir(filepath.Dir(dir)), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := findSpace(dir, true); f.State != bad || !strings.Contains(f.Detail, "cannot be written to") {
+		t.Errorf("%+v", f)
+	}
+}
