@@ -145,6 +145,20 @@ func TestBuildAgainWhenAnythingChanges(t *testing.T) {
 	}
 }
 
+// The compiler may be elsewhere than this machine's commands.
+func TestBuildWithCompilerElsewhere(t *testing.T) {
+	b := newFakeBuild(t)
+	here := b.must(t, 1)
+	b.Compiler = "gcc-of-elsewhere"
+	b.Command = func(ctx context.Context, name string, args ...string) *exec.Cmd {
+		return exec.CommandContext(ctx, "echo", append([]string{"cc", "1", name}, args...)...)
+	}
+	there := b.must(t, 2)
+	if want := "cc 1 gcc-of-elsewhere --version"; there.Compiler != want || there.Path == here.Path {
+		t.Errorf("compiler %q, module at %s; want %q elsewhere than %s", there.Compiler, there.Path, want, here.Path)
+	}
+}
+
 func TestBuildSeveralAtOnce(t *testing.T) {
 	b := newFakeBuild(t)
 	// None is done before all have begun, so that all find the cache empty.

@@ -35,7 +35,6 @@ var needs = []need{
 	{"sparse", "sparse"},
 	{"xz", "xz-utils"},
 	{"perl", "perl-base"},
-	{"git", "git"},
 	{"apt-get", "apt"},
 	{"dpkg-deb", "dpkg"},
 }
