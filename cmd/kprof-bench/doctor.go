@@ -71,9 +71,9 @@ func diagnose(ctx context.Context, progress func(string)) diagnosis {
 		d.add(finding{Name: "cache", State: bad, Detail: err.Error()})
 	} else {
 		kernel, f := findKernel(dir)
-		d.add(findSpace(dir, kernel != nil), f, findOtherKernels(dir), findKVM(ctx, dir, kernel, progress))
+		d.add(findSpace(dir, kernel != nil), f, findOtherKernels(dir), findKVM(ctx, dir, kernel, progress), findBuildRoots(ctx, dir))
 	}
-	d.add(findBuildRoot(ctx), findNative())
+	d.add(findNative())
 	d.OK = len(d.missing()) == 0
 	return d
 }

@@ -83,3 +83,29 @@ func TestSpaceIsMissed(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestPermitNamespaces(t *testing.T) {
+	for name, test := range map[string]struct {
+		settings map[string]string
+		want     string
+	}{
+		"permitted":   {map[string]string{"kernel/unprivileged_userns_clone": "1\n", "user/max_user_namespaces": "95\n"}, ""},
+		"unknown":     {nil, ""},
+		"Debian's":    {map[string]string{"kernel/unprivileged_userns_clone": "0\n"}, "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
+		"two of them": {map[string]string{"kernel/apparmor_restrict_unprivileged_userns": "1\n", "user/max_user_namespaces": "0\n"}, "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 user.max_user_namespaces=10000"},
+	} {
+		dir := t.TempDir()
+		for file, value := range test.settings {
+			path := filepath.Join(dir, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := permitNamespaces(dir); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

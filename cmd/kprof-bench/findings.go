@@ -191,13 +191,48 @@ func findKVM(ctx context.Context, dir string, kernel *kernels.Kernel, progress f
 	return f
 }
 
-func findBuildRoot(ctx context.Context) finding {
-	f := finding{Name: "build roots", State: good, Detail: "can be entered, to build modules for kernels of other Debian releases"}
+// findBuildRoots looks for systems to build in, and whether they are of use.
+func findBuildRoots(ctx context.Context, dir string) finding {
+	f := finding{Name: "build roots", State: good, Detail: "none"}
+	roots, err := kernels.Roots(kernels.Options{Dir: dir})
+	if err != nil {
+		return finding{Name: f.Name, State: unknown, Detail: err.Error()}
+	}
+	var names []string
+	for _, r := range roots {
+		names = append(names, r.Name)
+	}
+	if len(names) > 0 {
+		f.Detail = strings.Join(names, ", ")
+	}
+	f.Detail += "; for kernels of other Debian releases they can be entered"
 	if err := kernels.CanEnter(ctx); err != nil {
-		f.State, f.Detail = unused, fmt.Sprintf("cannot be entered, as is needed to build modules for Linux 7.3: %v; be root, or permit user namespaces:", err)
-		f.Mend = "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000"
+		f.State = unused
+		f.Detail = fmt.Sprintf("cannot be entered, as is needed to build modules for Linux 7.3, but by root: %v", err)
+		f.Mend = permitNamespaces("/proc/sys")
 	}
 	return f
+}
+
+// permitNamespaces is the command that lets others than root make user
+// namespaces, or nothing when it is none of the kernel's settings that keeps
+// them from it.
+func permitNamespaces(settings string) string {
+	var wrong []string
+	for _, s := range []struct{ name, forbids, permits string }{
+		{"kernel/unprivileged_userns_clone", "0", "1"},
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "0"},
+		{"user/max_user_namespaces", "0", "10000"},
+	} {
+		value, err := os.ReadFile(filepath.Join(settings, s.name))
+		if err == nil && strings.TrimSpace(string(value)) == s.forbids {
+			wrong = append(wrong, strings.ReplaceAll(s.name, "/", ".")+"="+s.permits)
+		}
+	}
+	if len(wrong) == 0 {
+		return ""
+	}
+	return "sudo sysctl -w " + strings.Join(wrong, " ")
 }
 
 // findNative looks for what --native needs.
