@@ -81,8 +81,8 @@ func TestRootFailureLeavesTheKernel(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := slices.IndexFunc(entries, func(e Entry) bool { return e.Series == "7.3" })
-			if entries[i].Kernel == nil || entries[i].Kernel.Root != "" {
-				t.Errorf("7.3 is %+v in the list", entries[i].Kernel)
+			if entries[i].Kernel == nil || entries[i].Kernel.Root != "" || !entries[i].NoRoot {
+				t.Errorf("7.3 is %+v in the list", entries[i])
 			}
 		})
 	}

@@ -58,6 +58,9 @@ func TestList(t *testing.T) {
 		if size, err := e.Size(); err != nil || (size > 0) != (e.Kernel != nil) {
 			t.Errorf("%s: size %d, %v", e.Series, size, err)
 		}
+		if e.NoRoot {
+			t.Errorf("%s has no root", e.Series)
+		}
 		if e.Kernel != nil {
 			got = append(got, e.Series+" "+e.Kernel.Release+" "+filepath.Base(e.Kernel.Root)[:13])
 		}

@@ -16,6 +16,8 @@ import (
 type Entry struct {
 	Series string
 	Kernel *Kernel // nil when it is not fetched, or damaged
+	// NoRoot is set when modules for it want a root that is not fetched.
+	NoRoot bool
 }
 
 // Size is what the kernel takes on the disk, without the system to build in.
@@ -57,6 +59,7 @@ func List(opts Options) ([]Entry, error) {
 		entries[i] = Entry{Series: series}
 		if e, err := c.load(kernelLink(series)); err == nil {
 			entries[i].Kernel, _ = c.cachedKernel(e)
+			entries[i].NoRoot = e.manifest.Root != "" && entries[i].Kernel != nil && entries[i].Kernel.Root == ""
 		}
 	}
 	return entries, nil

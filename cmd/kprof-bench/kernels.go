@@ -86,7 +86,7 @@ func listKernels(w io.Writer, o kernels.Options) error {
 			return err
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Series, e.Kernel.Release, e.Kernel.Version, megabytes(size),
-			kindOfKRetProbe(f), yesNo(f.FProbe), yesNo(f.DirectCalls), yesNo(f.BTF), yesNo(f.IBT), yesNo(f.RealTime), compiler(e.Kernel))
+			kindOfKRetProbe(f), yesNo(f.FProbe), yesNo(f.DirectCalls), yesNo(f.BTF), yesNo(f.IBT), yesNo(f.RealTime), compiler(e))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -121,12 +121,15 @@ func yesNo(b bool) string {
 }
 
 // compiler names it, and the system that it is in.
-func compiler(k *kernels.Kernel) string {
-	if k.Root == "" {
-		return k.Compiler
+func compiler(e kernels.Entry) string {
+	switch {
+	case e.NoRoot:
+		return e.Kernel.Compiler + ", not fetched"
+	case e.Kernel.Root == "":
+		return e.Kernel.Compiler
 	}
-	release, _, _ := strings.Cut(filepath.Base(k.Root), "-")
-	return k.Compiler + " of " + release
+	release, _, _ := strings.Cut(filepath.Base(e.Kernel.Root), "-")
+	return e.Kernel.Compiler + " of " + release
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%d MB", (n+500_000)/1_000_000) }
