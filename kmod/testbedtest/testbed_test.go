@@ -64,14 +64,14 @@ func TestTestbed(t *testing.T) {
 		"sleepers", "sleepers left", "dying", "stack", "occupied",
 		"reference probes", "sessions", "refusals", "forks", "closes itself", "killed commands",
 		"reload", "unload in use",
-		"planted in regions", "planted elsewhere", "callers", "freed")
+		"planted in regions", "planted elsewhere", "kernel regions", "repeated arena", "callers", "freed")
 }
 
 // TestTestbedOnNewest repeats what a kernel's own ways could break.
 func TestTestbedOnNewest(t *testing.T) {
 	runChecksOn(t, kmod.NewestSeries, guest.ICount,
-		"known lengths", "calls", "timer", "reference probes", "planted in regions", "planted elsewhere", "callers", "freed",
-		"odd neighbours")
+		"known lengths", "calls", "timer", "reference probes", "planted in regions", "planted elsewhere", "kernel regions", "repeated arena",
+		"callers", "freed", "odd neighbours")
 }
 
 // TestCountsExactClock and TestCountsTwoProcessors hold what the workloads say
