@@ -145,7 +145,7 @@ const residue = 0.02
 func (g grade) checkVerdicts(r region, clock Clock) Check {
 	name := "leak scan of " + r.label + ": verdicts"
 	leaks := g.truePositive + g.falseNegative
-	if r.held == nil && g.falsePositive == 0 && g.falseNegative > 0 {
+	if r.hasFreed() && g.falsePositive == 0 && g.falseNegative > 0 && (r.held == nil || !clock.Exact()) {
 		detail := "%d of %d leaks have an address that lies somewhere in memory, freed or not"
 		if !clock.Exact() {
 			return notJudged(name, detail, g.falseNegative, leaks)

@@ -147,7 +147,8 @@ func TestChecksOfALeakScan(t *testing.T) {
 // memory that the allocator has not cleared; where it is known, none.
 func TestResidueInAllMemory(t *testing.T) {
 	const verdicts = "leak scan of bss: verdicts"
-	everywhere, part := region{label: "bss"}, dumped()
+	everywhere, part, kernelBss := region{label: "bss"}, dumped(), dumped()
+	kernelBss.Name = "kernel-bss"
 	for name, test := range map[string]struct {
 		grade  grade
 		region region
@@ -160,6 +161,8 @@ func TestResidueInAllMemory(t *testing.T) {
 		"with a false alarm":       {grade{right: 298, wrong: 2, truePositive: 99, falseNegative: 1, falsePositive: 1}, everywhere, ICount, Failed},
 		"a false alarm alone":      {grade{right: 299, wrong: 1, truePositive: 100, falsePositive: 1}, everywhere, ICount, Failed},
 		"in a part of memory":      {grade{right: 299, wrong: 1, truePositive: 99, falseNegative: 1}, part, ICount, Failed},
+		"in freed pages":           {grade{right: 299, wrong: 1, truePositive: 99, falseNegative: 1}, kernelBss, ICount, Failed},
+		"the same, several CPUs":   {grade{right: 299, wrong: 1, truePositive: 99, falseNegative: 1}, kernelBss, TCG, NotJudged},
 		"more, several processors": {grade{right: 250, wrong: 50, truePositive: 50, falseNegative: 50}, everywhere, TCG, NotJudged},
 	} {
 		t.Run(name, func(t *testing.T) {

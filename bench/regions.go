@@ -27,6 +27,10 @@ type region struct {
 	held   map[uint64]bool // pages whose address lies in the region; nil: their class says it
 }
 
+// hasFreed tells whether memory that was freed and not used again lies in the
+// region.
+func (r region) hasFreed() bool { return r.held == nil || r.Name == "kernel-bss" }
+
 // allRegions are scanned, in this order. All memory comes first, and nothing is
 // parsed before that: this process lies in it, and an address it knew would be
 // found there.
