@@ -88,12 +88,18 @@ type Status struct {
 	Live, Allocated, Freed                 uint64
 	UnknownFree, Overwritten, Lost, Missed uint64
 	Scans, ScanNs, ScanReadNs, ScanWords   uint64
-	UnreadablePages, DevicePages           uint64
-	PoisonedPages, FreePages               uint64
-	BookkeepingWords, IdleWords, Stale     uint64
+	// Passes is how often the last scan read the range.
+	Passes                       uint64
+	UnreadablePages, DevicePages uint64
+	PoisonedPages, FreePages     uint64
+	// SelfWords are pointers to blocks in the same blocks, which did not count.
+	SelfWords                          uint64
+	BookkeepingWords, IdleWords, Stale uint64
 	// BookkeepingKnown is 1 when the allocator's own words can be told from
 	// references.
 	BookkeepingKnown uint64
+	// Family is 1 when the whole family of vmalloc() is traced.
+	Family uint64
 }
 
 // ParseStats parses `stats`. It accepts exactly what the module writes.
@@ -280,20 +286,24 @@ func ParseStatus(text []byte) (Status, error) {
 		"unknown_free": &s.UnknownFree, "overwritten": &s.Overwritten,
 		"lost": &s.Lost, "missed": &s.Missed,
 		"scans": &s.Scans, "scan_ns": &s.ScanNs, "scan_read_ns": &s.ScanReadNs, "scan_words": &s.ScanWords,
+		"scan_passes":            &s.Passes,
 		"scan_unreadable_pages":  &s.UnreadablePages,
 		"scan_device_pages":      &s.DevicePages,
 		"scan_poisoned_pages":    &s.PoisonedPages,
 		"scan_free_pages":        &s.FreePages,
 		"scan_bookkeeping_words": &s.BookkeepingWords,
 		"scan_idle_words":        &s.IdleWords,
+		"scan_self_words":        &s.SelfWords,
 		"scan_stale":             &s.Stale,
 		"bookkeeping_known":      &s.BookkeepingKnown,
+		"family":                 &s.Family,
 	}
 	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		body, whole := strings.CutSuffix(line, "\n")
+		name, value, _ := strings.Cut(body, " ")
 		field := fields[name]
-		if field == nil {
-			return Status{}, fmt.Errorf("%q: unknown or repeated name", line)
+		if field == nil || !whole {
+			return Status{}, fmt.Errorf("%q: cut off, or an unknown or repeated name", line)
 		}
 		v, err := parseDecimal(value)
 		if err != nil {

@@ -12,6 +12,10 @@ import (
 // ProfilerDir is where profiler.ko shows its files.
 const ProfilerDir = "/sys/class/qeexo/profiler"
 
+// TraceFamily has all of the family of vmalloc() traced when profiler.ko is
+// loaded with it. [Status.Family] tells whether it is.
+var TraceFamily = Param{"kmp_family", "Y"}
+
 // Profiler is profiler.ko in the running kernel.
 type Profiler struct {
 	*Loaded
@@ -74,6 +78,22 @@ func (p *Profiler) SetFuncs(funcs ...string) error {
 // for functions that are set later.
 func (p *Profiler) SetArgs(args ...string) error {
 	return p.setParam("args", strings.Join(args, ","))
+}
+
+// SetIgnoreSelf says whether pointers to a block that lie in that same block are
+// not to count in later scans.
+func (p *Profiler) SetIgnoreSelf(ignore bool) error {
+	value := "0"
+	if ignore {
+		value = "1"
+	}
+	return p.setParam("ignore_self", value)
+}
+
+// SetConfirm says how often later scans read the range once more for blocks to
+// which they have found no pointer.
+func (p *Profiler) SetConfirm(passes uint) error {
+	return p.setParam("confirm", fmt.Sprint(passes))
 }
 
 func (p *Profiler) setParam(name, value string) error {

@@ -66,14 +66,26 @@ func (r Region) Has(b Block) bool {
 // Plant allocates count blocks of size bytes by vmalloc(), all or none, and
 // keeps their starts where class says: leaked (nowhere), data, bss, list,
 // percpu, vblock, chain (in each other), interior (only start+64), tagged (only
-// start|1), packed (only at an odd address), arena.
+// start|1), packed (only at an odd address), arena, self (in its own first and
+// last word), evading (in the arena's last word; once, when a search of the
+// arena is about to read that, the pointer is moved to the first one).
 func (t *Testbed) Plant(class string, count, size uint64) (Planted, error) {
 	return t.plant("plant", class, count, size)
 }
 
-// PlantOther allocates count blocks in ways that are not vmalloc() proper
-// (vzalloc, kvmalloc, vmalloc_user, vmap) or that a tracer could count twice
-// (big: vmalloc() of more than 2 MiB), and keeps their starts nowhere.
+// Family are the kinds of [Testbed.PlantOther] that are allocated by functions
+// of these names, members of the family of vmalloc(), and kvmalloc, which asks
+// for more than kmalloc() has. Only vmalloc_array does just what vmalloc() does.
+var Family = []string{
+	"vzalloc", "vmalloc_node", "vzalloc_node", "__vmalloc", "vmalloc_32",
+	"vmalloc_array", "vcalloc", "vmalloc_user", "vmalloc_32_user",
+	"vmalloc_huge", "kvmalloc",
+}
+
+// PlantOther allocates count blocks of a kind in [Family], or of vrealloc (a
+// block of vmalloc() that has moved; Linux 6.12 and later), or vmap, or in a way
+// that a tracer could count twice (big: vmalloc() of more than 2 MiB), and keeps
+// their starts nowhere.
 func (t *Testbed) PlantOther(kind string, count, size uint64) (Planted, error) {
 	return t.plant("plantother", kind, count, size)
 }
@@ -111,6 +123,16 @@ func (t *Testbed) Blocks() ([]Block, error) {
 		return nil
 	})
 	return blocks, err
+}
+
+// Frames returns where in the direct map the pages of a block are, in their
+// order.
+func (t *Testbed) Frames(id uint64) ([]uint64, error) {
+	text, err := t.text("frames %d", id)
+	if err != nil {
+		return nil, err
+	}
+	return parseFrames(text)
 }
 
 func eachBlock(r io.Reader, fn func(Block) error) error {

@@ -235,12 +235,24 @@ func (c *lengthCounter) move(inst x86asm.Inst) error {
 	return nil
 }
 
-// vmallocNames are the names of the function behind vmalloc(): from 6.10 on it
-// is a macro.
-var vmallocNames = []string{"vmalloc", "vmalloc_noprof"}
+// allocators returns the symbols of the function that a class's blocks come
+// from. From 6.10 on the functions of the known names are macros.
+func allocators(class string) []string {
+	switch {
+	case class == "vmap":
+		return nil
+	case class == "kvmalloc":
+		return []string{"kvmalloc_node", "__kvmalloc_node_noprof"}
+	case class == "vrealloc":
+		return []string{"kvrealloc_noprof"}
+	case slices.Contains(Family, class):
+		return []string{class, class + "_noprof"}
+	}
+	return []string{"vmalloc", "vmalloc_noprof"}
+}
 
 // CallerOffset returns how far behind the start of a class's allocation site
-// its call of vmalloc() returns to. With [Block.Site] it makes the address
+// its call of the allocator returns to. With [Block.Site] it makes the address
 // that a profiler must report.
 func (o *TestbedObject) CallerOffset(class string) (uint64, error) {
 	site := "tb_site_" + class
@@ -248,25 +260,26 @@ func (o *TestbedObject) CallerOffset(class string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	symbols := allocators(class)
 	var found []uint64
 	for field := uint64(1); field+4 <= uint64(len(code)); field++ {
 		r, ok := o.relocs[start+field]
-		if !ok || !slices.Contains(vmallocNames, r.symbol) {
+		if !ok || !slices.Contains(symbols, r.symbol) {
 			continue
 		}
 		if op := code[field-1]; op != 0xe8 {
-			return 0, fmt.Errorf("testbed object: %s: vmalloc() is reached by opcode %#x, not a call: %w", site, op, ErrShape)
+			return 0, fmt.Errorf("testbed object: %s: %s is reached by opcode %#x, not a call: %w", site, r.symbol, op, ErrShape)
 		}
 		found = append(found, field+4)
 	}
 	if len(found) != 1 {
-		return 0, fmt.Errorf("testbed object: %s calls vmalloc() at %d places: %w", site, len(found), ErrShape)
+		return 0, fmt.Errorf("testbed object: %s calls %q at %d places: %w", site, symbols, len(found), ErrShape)
 	}
 	return found[0], nil
 }
 
 // ExpectedCaller returns the address that a profiler must report as the caller
-// of vmalloc() for blocks of a class, given where the module's .text was
+// of the allocator for blocks of a class, given where the module's .text was
 // loaded: see [TestbedText].
 func (o *TestbedObject) ExpectedCaller(class string, text uint64) (uint64, error) {
 	offset, err := o.CallerOffset(class)

@@ -186,9 +186,10 @@ func TestExpectedCaller(t *testing.T) {
 	site := func(code string, relocs map[int]string) testFunc {
 		return testFunc{"tb_site_leaked", code, relocs}
 	}
-	call := func(symbol string) testFunc {
-		return site(asmCall+asmXor+asmCall+asmRet, map[int]string{1: "__fentry__", 8: symbol})
+	callIn := func(class, symbol string) testFunc {
+		return testFunc{"tb_site_" + class, asmCall + asmXor + asmCall + asmRet, map[int]string{1: "__fentry__", 8: symbol}}
 	}
+	call := func(symbol string) testFunc { return callIn("leaked", symbol) }
 	// 6 bytes in front, then call (5), xor (2), call (5): behind it is 12.
 	const wantOffset, wantCaller = 12, 0xffffffffc0000000 + 6 + 12
 	for _, test := range []struct {
@@ -200,6 +201,14 @@ func TestExpectedCaller(t *testing.T) {
 		{"calls vmalloc", call("vmalloc"), "leaked", true},
 		{"calls vmalloc of 6.10 and later", call("vmalloc_noprof"), "leaked", true},
 		{"calls vzalloc", call("vzalloc"), "leaked", false},
+		{"calls another of a like name", call("__vmalloc_noprof"), "leaked", false},
+		{"calls a member of the family", callIn("vzalloc", "vzalloc"), "vzalloc", true},
+		{"calls one of 6.10 and later", callIn("__vmalloc", "__vmalloc_noprof"), "__vmalloc", true},
+		{"calls vmalloc instead", callIn("vzalloc", "vmalloc"), "vzalloc", false},
+		{"calls kvmalloc", callIn("kvmalloc", "kvmalloc_node"), "kvmalloc", true},
+		{"calls kvmalloc of 6.10 and later", callIn("kvmalloc", "__kvmalloc_node_noprof"), "kvmalloc", true},
+		{"calls kvrealloc", callIn("vrealloc", "kvrealloc_noprof"), "vrealloc", true},
+		{"calls vmap", callIn("vmap", "vmap"), "vmap", false},
 		{"jumps to vmalloc", site(asmCall+asmJmp, map[int]string{1: "__fentry__", 6: "vmalloc"}), "leaked", false},
 		{"calls vmalloc twice", site(asmCall+asmCall+asmRet, map[int]string{1: "vmalloc", 6: "vmalloc"}), "leaked", false},
 		{"unknown class", call("vmalloc"), "nope", false},

@@ -16,8 +16,10 @@ import (
 // 100,000 strings, and makes an unknown one an error.
 var testbedClasses = []string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
-	"tagged", "packed", "arena", "stack", "oldstack",
-	"big", "vzalloc", "kvmalloc", "vmalloc_user", "vmap",
+	"tagged", "packed", "arena", "stack", "oldstack", "self", "evading",
+	"big", "vzalloc", "vmalloc_node", "vzalloc_node", "__vmalloc", "vmalloc_32",
+	"vmalloc_array", "vcalloc", "vmalloc_user", "vmalloc_32_user",
+	"vmalloc_huge", "kvmalloc", "vrealloc", "vmap",
 }
 
 // parseTestbedValues reads lines of key=value, each key exactly once and no
@@ -86,6 +88,19 @@ func parseBlock(line []byte) (Block, error) {
 		*f.to = v
 	}
 	return b, nil
+}
+
+// parseFrames reads the addresses of pages.
+func parseFrames(text string) ([]uint64, error) {
+	var frames []uint64
+	for line := range strings.Lines(text) {
+		at, err := strconv.ParseUint(strings.TrimSuffix(line, "\n"), 16, 64)
+		if err != nil || at%4096 != 0 {
+			return nil, fmt.Errorf("frame %q is no page's address", line)
+		}
+		frames = append(frames, at)
+	}
+	return frames, nil
 }
 
 // parseRegions reads the table of regions.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -346,6 +347,25 @@ func TestRegionHas(t *testing.T) {
 	}
 }
 
+func TestParseFrames(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		want       []uint64
+	}{
+		{"two", "ffff888001000000\nffff888000fff000\n", []uint64{0xffff888001000000, 0xffff888000fff000}},
+		{"no page", "ffff888001000008\n", nil},
+		{"no number", "ffff88800100000g\n", nil},
+		{"empty line", "\n", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parseFrames(test.text)
+			if (err != nil) != (test.want == nil) || !slices.Equal(got, test.want) {
+				t.Fatalf("got %#x, %v, want %#x", got, err, test.want)
+			}
+		})
+	}
+}
+
 func TestFindStarts(t *testing.T) {
 	type hit struct{ offset, page uint64 }
 	start := []byte{0x00, 0xd0, 0x04, 0x00, 0x00, 0xc9, 0xff, 0xff} // ffffc9000004d000
@@ -390,12 +410,16 @@ func FuzzTestbedParsers(f *testing.F) {
 	f.Add("calls=3\nret=-2\n")
 	f.Add("0 leaked ffffc9000004d000 ffffffffc0203b90 5000\n")
 	f.Add("data ffffffffc020b000 ffffffffc0213000\n")
+	f.Add("ffff888001000000\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if v, err := parseTestbedValues(text, []string{"calls", "ret"}); err == nil && len(v) != 2 {
 			t.Errorf("%q: %v", text, v)
 		}
 		if b, err := parseBlock([]byte(text)); err == nil && b.Page >= 1<<52 {
 			t.Errorf("%q: page %#x", text, b.Page)
+		}
+		if frames, err := parseFrames(text); err == nil && len(frames) != len(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })) {
+			t.Errorf("%q: %#x", text, frames)
 		}
 		regions, err := parseRegions(text)
 		for _, r := range regions {

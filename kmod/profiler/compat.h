@@ -15,6 +15,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/version.h>
+#include <linux/vmalloc.h>
 #ifdef CONFIG_X86
 #include <asm/cpufeature.h>
 #endif
@@ -41,16 +42,38 @@
 #include <linux/unaligned.h>
 #endif
 
-/* The internals of vmalloc() that KMP hooks, by the names of this kernel. */
+/*
+ * The internals of vmalloc() that KMP hooks, by the names of this kernel. Where
+ * vrealloc() exists, the compiler has cut off the part of vfree() that it
+ * shares with it.
+ */
 #if KPROF_IS_SERIES(6, 1)
-#define KPROF_SYM_VMALLOC		"vmalloc"
-#define KPROF_SYM_VMALLOC_NODE		"__vmalloc_node"
-#define KPROF_SYM_VMALLOC_RANGE		"__vmalloc_node_range"
+#define KPROF_SYM_ALLOC(name)		name
+#define KPROF_SYM_KVMALLOC		"kvmalloc_node"
+#define KPROF_SYM_VFREE			"vfree"
 #else
-#define KPROF_SYM_VMALLOC		"vmalloc_noprof"
-#define KPROF_SYM_VMALLOC_NODE		"__vmalloc_node_noprof"
-#define KPROF_SYM_VMALLOC_RANGE		"__vmalloc_node_range_noprof"
+#define KPROF_SYM_ALLOC(name)		name "_noprof"
+#define KPROF_SYM_KVMALLOC		"__kvmalloc_node_noprof"
+#define KPROF_SYM_VFREE			"vfree.part.0"
 #endif
+
+#define KPROF_SYM_VMALLOC		KPROF_SYM_ALLOC("vmalloc")
+#define KPROF_SYM_VMALLOC_NODE		KPROF_SYM_ALLOC("__vmalloc_node")
+#define KPROF_SYM_VMALLOC_RANGE		KPROF_SYM_ALLOC("__vmalloc_node_range")
+
+/* vrealloc(), which is not exported, for blocks that must grow. */
+static inline void *kprof_vrealloc(void *block, size_t size)
+{
+#if KPROF_IS_SERIES(6, 1)
+	void *grown = vmalloc(size);
+
+	if (grown)
+		vfree(block);
+	return grown;
+#else
+	return kvrealloc(block, size, GFP_KERNEL);
+#endif
+}
 
 #if KPROF_IS_SERIES(6, 1)
 static inline struct class *kprof_class_create(const char *name)

@@ -13,14 +13,11 @@
  * __vmalloc_node() in place is tried out when the module is loaded; if not,
  * the probe goes on vmalloc(), and a line in the log says what that costs.
  *
- * Releases are caught by ftrace, at the entry of vfree(), and not by a kprobe:
- * a kprobe that is hit in an interrupt, while this CPU is in the handler of
- * another one, is skipped. FTRACE_OPS_FL_PERMANENT keeps
- * `sysctl kernel.ftrace_enabled=0` from switching it off unseen.
+ * Releases are caught at the entry of vfree(), see kmp_frees.c; the rest of the
+ * family, if it is asked for, is caught elsewhere, see kmp_family.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/ftrace.h>
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -29,6 +26,7 @@
 
 #include "blocks.h"
 #include "compat.h"
+#include "kmp.h"
 #include "profiler.h"
 #include "scan.h"
 #include "symbols.h"
@@ -37,6 +35,10 @@
 /* Allocations of vmalloc() that can be in progress at once. */
 #define MAX_ACTIVE	4096
 
+/* Whether the rest of the family was asked for. */
+bool kmp_family;
+
+static bool family;	/* whether it is traced */
 static struct kretprobe alloc_probe;
 
 /* Text of the function that vmallocs the page array of a large block. */
@@ -71,50 +73,6 @@ static int on_allocated(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return 0;
 }
 NOKPROBE_SYMBOL(on_allocated);
-
-static void notrace on_vfree(unsigned long ip, unsigned long parent_ip,
-			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
-{
-	unsigned long addr = ftrace_regs_get_argument(fregs, 0);
-
-	if (addr)
-		blocks_remove(addr);
-}
-NOKPROBE_SYMBOL(on_vfree);
-
-/*
- * No recursion guard: the callback never gets to vfree(), and the guard would
- * lose the calls that it takes for recursion.
- */
-static struct ftrace_ops free_ops = {
-	.func = on_vfree,
-	.flags = FTRACE_OPS_FL_PERMANENT,
-};
-
-static int trace_frees(void)
-{
-	/* Only the deferred way to free does not pass vfree() on all kernels. */
-	unsigned long atomic = kprof_symbol_address("vfree_atomic");
-	int ret;
-
-	ret = ftrace_set_filter_ip(&free_ops, (unsigned long)vfree, 0, 0);
-	if (!ret && atomic)
-		ret = ftrace_set_filter_ip(&free_ops, atomic, 0, 0);
-	if (!ret)
-		ret = register_ftrace_function(&free_ops);
-	if (ret) {
-		pr_err("vfree() cannot be traced (error %d)%s\n", ret,
-		       ret == -EBUSY ? ": is kernel.ftrace_enabled 0?" : "");
-		ftrace_free_filter(&free_ops);
-	}
-	return ret;
-}
-
-static void untrace_frees(void)
-{
-	unregister_ftrace_function(&free_ops);
-	ftrace_free_filter(&free_ops);
-}
 
 static int trace_allocs(const char *symbol, kretprobe_handler_t filter)
 {
@@ -200,31 +158,57 @@ int kmp_init(void)
 	if (ret)
 		return ret;
 	vmap_init();
-	ret = trace_frees();
+	ret = frees_start();
 	if (ret)
 		blocks_exit();
 	return ret;
 }
 
 /**
- * kmp_start() - Start to trace vmalloc().
+ * kmp_start() - Start to trace vmalloc(), and its family if that is asked for.
+ *
+ * Where the family cannot be traced, vmalloc() is; a line in the log and
+ * `kmp_status` say so.
  *
  * Context: Sleeps.
  * Return: 0, or -EOPNOTSUPP when the self-test finds no probe point that works.
  */
 int kmp_start(void)
 {
+	int ret;
+
+	family = false;
+	if (kmp_family) {
+		ret = family_start();
+		if (!ret) {
+			family = true;
+			return 0;
+		}
+		pr_warn("kmp_family: what the family of vmalloc() allocates cannot be told on this kernel (error %d); only vmalloc() is traced\n",
+			ret);
+	}
 	return pick_probe_point();
 }
 
+static u64 missed(void)
+{
+	if (family)
+		return family_missed();
+	return (u64)READ_ONCE(alloc_probe.nmissed) +
+	       READ_ONCE(alloc_probe.kp.nmissed);
+}
+
 /**
- * kmp_stop() - Stop to trace vmalloc().
+ * kmp_stop() - Stop to trace allocations.
  *
  * Context: Sleeps.
  */
 void kmp_stop(void)
 {
-	unregister_kretprobe(&alloc_probe);
+	if (family)
+		family_stop();
+	else
+		unregister_kretprobe(&alloc_probe);
 }
 
 /**
@@ -234,7 +218,7 @@ void kmp_stop(void)
  */
 void kmp_exit(void)
 {
-	untrace_frees();
+	frees_stop();
 	blocks_exit();
 }
 
@@ -258,17 +242,17 @@ ssize_t kmp_status_show(char *buf)
 		       c.live, c.added, c.removed);
 	n += sysfs_emit_at(buf, n,
 			   "unknown_free %llu\noverwritten %llu\nlost %llu\nmissed %llu\n",
-			   c.unknown, c.replaced, c.lost,
-			   (u64)READ_ONCE(alloc_probe.nmissed) +
-			   READ_ONCE(alloc_probe.kp.nmissed));
-	n += sysfs_emit_at(buf, n, "scans %llu\nscan_ns %llu\nscan_read_ns %llu\nscan_words %llu\n",
-			   r.scans, r.ns, r.read_ns, r.words);
+			   c.unknown, c.replaced, c.lost, missed());
+	n += sysfs_emit_at(buf, n,
+			   "scans %llu\nscan_passes %llu\nscan_ns %llu\nscan_read_ns %llu\nscan_words %llu\n",
+			   r.scans, r.passes, r.ns, r.read_ns, r.words);
 	n += sysfs_emit_at(buf, n,
 			   "scan_unreadable_pages %llu\nscan_device_pages %llu\nscan_poisoned_pages %llu\nscan_free_pages %llu\n",
 			   r.unreadable, r.device, r.poisoned, r.free);
 	n += sysfs_emit_at(buf, n,
-			   "scan_bookkeeping_words %llu\nscan_idle_words %llu\nscan_stale %llu\n",
-			   r.bookkeeping, r.idle, r.stale);
-	n += sysfs_emit_at(buf, n, "bookkeeping_known %d\n", vmap_known());
+			   "scan_bookkeeping_words %llu\nscan_idle_words %llu\nscan_self_words %llu\nscan_stale %llu\n",
+			   r.bookkeeping, r.idle, r.self, r.stale);
+	n += sysfs_emit_at(buf, n, "bookkeeping_known %d\nfamily %d\n",
+			   vmap_known(), family);
 	return n;
 }

@@ -122,6 +122,17 @@ module_param(maxactive, uint, 0444);
 MODULE_PARM_DESC(maxactive,
 		 "calls of one function that can be in progress at once (0: chosen by the number of functions)");
 
+module_param(kmp_family, bool, 0444);
+MODULE_PARM_DESC(kmp_family,
+		 "also report what vzalloc(), vmalloc_user(), kvmalloc() and the rest of the family allocate");
+
+module_param_named(ignore_self, memleaks_ignore_self, bool, 0644);
+MODULE_PARM_DESC(ignore_self, "pointers to a block that lie in the block itself do not count");
+
+module_param_named(confirm, memleaks_confirm, uint, 0644);
+MODULE_PARM_DESC(confirm,
+		 "read the range so many times more for blocks to which no pointer was found");
+
 static int start_krp(void)
 {
 	struct krp_options o = { .maxactive = maxactive };

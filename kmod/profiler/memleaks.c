@@ -16,6 +16,7 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -36,6 +37,10 @@ static struct scan_report last_report;
 
 static DEFINE_SPINLOCK(range_lock);
 static unsigned long range_start, range_end;	/* 0: not set */
+
+/* How scans are to be made from now on; see struct scan_request. */
+bool memleaks_ignore_self;
+unsigned int memleaks_confirm;
 
 /**
  * struct report - the verdict of one scan
@@ -225,8 +230,8 @@ static bool is_mapped(struct mapped *m, u64 page)
 }
 
 /*
- * Drops what was released during the scan, if anything was, and what is not even
- * mapped.
+ * Drops what was released during the scan, if anything was, what is not even
+ * mapped, and what this module has for its reports.
  */
 static int drop_dead(struct report *r, u64 generation, bool gone,
 		     struct scan_report *report)
@@ -243,7 +248,8 @@ static int drop_dead(struct report *r, u64 generation, bool gone,
 			ret = scan_may_go_on();
 		if (ret)
 			return ret;
-		if (gone && !blocks_alive(page, generation))
+		if ((gone && !blocks_alive(page, generation)) ||
+		    within_module(blocks[i].ip, THIS_MODULE))
 			continue;
 		if (!is_mapped(&mapped, page)) {
 			report->stale++;
@@ -255,7 +261,7 @@ static int drop_dead(struct report *r, u64 generation, bool gone,
 	return 0;
 }
 
-static int scan(struct report *r, unsigned long start, unsigned long end,
+static int scan(struct report *r, const struct scan_request *request,
 		struct scan_report *report)
 {
 	u64 gone = blocks_gone();
@@ -272,20 +278,22 @@ static int scan(struct report *r, unsigned long start, unsigned long end,
 	ret = sort_blocks(&r->blocks, r->nr);
 	if (ret)
 		return ret;
-	ret = scan_memory(r->blocks, r->nr, start, end, report);
+	ret = scan_memory(r->blocks, r->nr, request, report);
 	if (ret)
 		return ret;
 	return drop_dead(r, generation, blocks_gone() != gone, report);
 }
 
-static int get_range(unsigned long *start, unsigned long *end)
+static int get_request(struct scan_request *request)
 {
+	request->ignore_self = READ_ONCE(memleaks_ignore_self);
+	request->confirm = READ_ONCE(memleaks_confirm);
 	spin_lock(&range_lock);
-	*start = range_start;
-	*end = range_end;
+	request->start = range_start;
+	request->end = range_end;
 	spin_unlock(&range_lock);
 
-	if (*start && *end)
+	if (request->start && request->end)
 		return 0;
 	pr_err("memleaks: write scan_start_addr and then scan_end_addr first\n");
 	return -EINVAL;
@@ -295,11 +303,11 @@ static int report_take(void **data, size_t *len, size_t *bytes)
 {
 	struct scan_report report = {};
 	u64 began = ktime_get_ns();
-	unsigned long start, end;
+	struct scan_request request;
 	struct report *r;
 	int ret;
 
-	ret = get_range(&start, &end);
+	ret = get_request(&request);
 	if (ret)
 		return ret;
 	r = kzalloc(sizeof(*r), GFP_KERNEL);
@@ -308,7 +316,7 @@ static int report_take(void **data, size_t *len, size_t *bytes)
 
 	ret = mutex_lock_killable(&scan_mutex);
 	if (!ret) {
-		ret = scan(r, start, end, &report);
+		ret = scan(r, &request, &report);
 		if (!ret) {
 			report.scans = last_report.scans + 1;
 			report.ns = ktime_get_ns() - began;

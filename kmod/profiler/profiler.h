@@ -45,6 +45,7 @@ char *krp_histogram_text(size_t *len);
 ssize_t krp_calibration_show(char *buf);
 
 /* kmp.c: the kernel memory profiler */
+extern bool kmp_family;
 int kmp_init(void);
 int kmp_start(void);
 void kmp_stop(void);
@@ -52,6 +53,8 @@ void kmp_exit(void);
 ssize_t kmp_status_show(char *buf);
 
 /* memleaks.c: the report on live blocks */
+extern bool memleaks_ignore_self;
+extern unsigned int memleaks_confirm;
 int memleaks_set_start(const char *text, size_t len);
 int memleaks_set_end(const char *text, size_t len);
 ssize_t memleaks_read(struct file *file, char *buf, loff_t off, size_t count);

@@ -29,6 +29,7 @@
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/xarray.h>
 #include <asm/asm.h>
 #include <asm/io.h>
 #include <asm/pgtable.h>
@@ -65,6 +66,9 @@
  *	ours, left from this very search.
  * @idle: what is known of memory that is not in use
  * @pages: how many were read or passed over
+ * @ignore_self: pointers to a block in the block itself do not count
+ * @owners: of page frames: index in @blocks, for blocks with BLOCK_INDEXED
+ * @error: why the search cannot go on, or 0
  * @report: what was done
  */
 struct scan {
@@ -78,6 +82,9 @@ struct scan {
 	unsigned long stack[STACK_PAGES];
 	struct idle idle;
 	unsigned long pages;
+	bool ignore_self;
+	struct xarray owners;
+	int error;
 	struct scan_report *report;
 };
 
@@ -91,6 +98,14 @@ static bool stopping;
 void scan_stop(void)
 {
 	WRITE_ONCE(stopping, true);
+}
+
+static int may_go_on(void)
+{
+	cond_resched();
+	if (READ_ONCE(stopping))
+		return -ENODEV;
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 enum found { FOUND_NOTHING, FOUND_CANDIDATE, FOUND_FAULT };
@@ -192,6 +207,38 @@ static bool on_own_stack(const struct scan *s, unsigned long pfn)
 	return false;
 }
 
+/* Notes which page frames the block has, up to the guard page behind it. */
+static int index_frames(struct scan *s, struct live_block *b)
+{
+	unsigned long addr = BLOCK_PAGE(b->page) << PAGE_SHIFT;
+	void *owner = xa_mk_value(b - s->blocks);
+	struct page *page;
+	int i, ret;
+
+	for (i = 0; (page = vmalloc_to_page((void *)addr)); i++) {
+		ret = xa_err(xa_store(&s->owners, page_to_pfn(page), owner,
+				      GFP_KERNEL));
+		if (!ret && i % 256 == 0)
+			ret = may_go_on();
+		if (ret)
+			return ret;
+		addr += PAGE_SIZE;
+	}
+	b->page |= BLOCK_INDEXED;
+	return 0;
+}
+
+/*
+ * Whether a page frame is the block's. By what address it is read says nothing:
+ * the direct map has all blocks in it a second time.
+ */
+static bool has_frame(struct scan *s, struct live_block *b, unsigned long pfn)
+{
+	if (!(b->page & BLOCK_INDEXED) && !s->error)
+		s->error = index_frames(s, b);
+	return xa_load(&s->owners, pfn) == xa_mk_value(b - s->blocks);
+}
+
 /* A word that could be a pointer to a block, and the page frame it lies in. */
 static void examine(struct scan *s, u64 word, const u64 *at, unsigned long pfn)
 {
@@ -206,10 +253,12 @@ static void examine(struct scan *s, u64 word, const u64 *at, unsigned long pfn)
 
 	/* The allocator's words are known by their address in the direct map. */
 	where = (unsigned long)pfn_to_kaddr(pfn) + offset_in_page(at);
-	if (vmap_is_bookkeeping(where, b->page))
+	if (vmap_is_bookkeeping(where, BLOCK_PAGE(b->page)))
 		s->report->bookkeeping++;
 	else if (idle_word(&s->idle, pfn_to_page(pfn), offset_in_page(at)))
 		s->report->idle++;
+	else if (s->ignore_self && has_frame(s, b, pfn))
+		s->report->self++;
 	else
 		b->page |= BLOCK_REFERENCED;
 }
@@ -321,7 +370,8 @@ static int read_leaf(struct scan *s, unsigned long from, unsigned long last,
 				s->report->unreadable++;
 		}
 		from = end;
-		if (++s->pages % YIELD_PAGES == 0)
+		ret = s->error;
+		if (!ret && ++s->pages % YIELD_PAGES == 0)
 			ret = scan_may_go_on();
 	}
 	return ret;
@@ -363,6 +413,7 @@ static int read_range(struct scan *s, unsigned long from, unsigned long last)
 	return ret;
 }
 
+/* Makes an index of the blocks that are still to be found. */
 static int index_blocks(struct scan *s, size_t nr)
 {
 	u64 last = 0;
@@ -378,8 +429,12 @@ static int index_blocks(struct scan *s, size_t nr)
 	s->first_page = U64_MAX;
 	for (i = 0; i < nr; i++) {
 		u64 page = s->blocks[i].page;
-		u32 slot = hash_64(page, s->bits);
+		u32 slot;
 
+		if (page & BLOCK_REFERENCED)
+			continue;
+		page = BLOCK_PAGE(page);
+		slot = hash_64(page, s->bits);
 		while (s->slots[slot])
 			slot = (slot + 1) & mask;
 		s->slots[slot] = i + 1;
@@ -402,41 +457,69 @@ static void find_own_stack(struct scan *s)
 						       virt_to_phys(stack) >> PAGE_SHIFT;
 }
 
+static int read_once(struct scan *s, size_t nr, unsigned long from,
+		     unsigned long last)
+{
+	int ret = index_blocks(s, nr);
+	u64 began;
+
+	if (ret)
+		return ret;
+	s->report->passes++;
+	began = ktime_get_ns();
+	ret = read_range(s, from, last);
+	s->report->read_ns += ktime_get_ns() - began;
+	kvfree(s->slots);
+	return ret;
+}
+
+static bool all_found(const struct live_block *blocks, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!(blocks[i].page & BLOCK_REFERENCED))
+			return false;
+	return true;
+}
+
 /**
  * scan_memory() - Find out to which blocks there are pointers.
  * @blocks: the blocks; BLOCK_REFERENCED is set in the @page of those to which
- *	an aligned word in the range points, unless it is the allocator's own
+ *	an aligned word in the range points, unless it is the allocator's own or
+ *	the request says that it does not count
  * @nr: how many
- * @start: first address of the range, in the kernel's half of the canonical
- *	addresses
- * @end: the address after it, above @start
+ * @request: what to read
  * @report: where to add up what was done
+ *
+ * A pointer may be moved, from memory that is still to be read to memory that
+ * was read already. Each further pass is one more chance to find it; what one
+ * pass has found the next does not look for.
  *
  * Context: Sleeps.
  * Return: 0, -EINTR when the task is to die, -ENODEV after scan_stop(),
  * -ENOMEM.
  */
-int scan_memory(struct live_block *blocks, size_t nr, unsigned long start,
-		unsigned long end, struct scan_report *report)
+int scan_memory(struct live_block *blocks, size_t nr,
+		const struct scan_request *request, struct scan_report *report)
 {
-	struct scan s = { .blocks = blocks, .report = report };
-	u64 began;
+	struct scan s = { .blocks = blocks, .report = report,
+			  .ignore_self = request->ignore_self };
+	unsigned long start = round_up(request->start, sizeof(u64));
+	unsigned long end = round_down(request->end, sizeof(u64));
 	int ret;
 
-	start = round_up(start, sizeof(u64));
-	end = round_down(end, sizeof(u64));
 	/* What begins in the last word of all is rounded up to 0. */
 	if (!nr || !start || start >= end)
 		return scan_may_go_on();
 
-	ret = index_blocks(&s, nr);
-	if (ret)
-		return ret;
+	xa_init(&s.owners);
 	find_own_stack(&s);
-	began = ktime_get_ns();
-	ret = read_range(&s, start, end - 1);
-	report->read_ns = ktime_get_ns() - began;
+	do {
+		ret = read_once(&s, nr, start, end - 1);
+	} while (!ret && report->passes <= request->confirm &&
+		 !all_found(blocks, nr));
 	idle_exit(&s.idle);
-	kvfree(s.slots);
+	xa_destroy(&s.owners);
 	return ret;
 }

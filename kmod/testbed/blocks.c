@@ -457,6 +457,48 @@ int tb_cmd_blocks(struct tb_session *s, int argc, char **argv)
 	return err;
 }
 
+static int tb_print_frames(struct tb_session *s, const struct tb_block *b)
+{
+	unsigned long count = PAGE_ALIGN(b->size) >> PAGE_SHIFT, i;
+	int err = tb_text_reserve(s, count * TB_LINE);
+
+	for (i = 0; i < count && !err; i++) {
+		void *at = (void *)((b->page + i) << PAGE_SHIFT);
+
+		tb_print(s, "%lx\n", (unsigned long)page_address(vmalloc_to_page(at)));
+	}
+	return err;
+}
+
+/**
+ * tb_cmd_frames() - command "frames ID"
+ * @s: session, locked
+ * @argc: number of words
+ * @argv: words
+ *
+ * Prints where in the direct map the pages of a block are, in their order.
+ *
+ * Return: 0 or a negative errno; -ENOENT when there is no such block.
+ */
+int tb_cmd_frames(struct tb_session *s, int argc, char **argv)
+{
+	struct tb_block *b;
+	u64 id;
+	int err;
+
+	err = tb_number("frames: ID", argv[1], 0, ULONG_MAX >> 1, &id);
+	if (err)
+		return err;
+	mutex_lock(&tb_blocks_lock);
+	b = xa_load(&tb_blocks, id);
+	err = b ? tb_print_frames(s, b) : -ENOENT;
+	mutex_unlock(&tb_blocks_lock);
+	tb_scrub_stack();
+	if (!b)
+		pr_err("frames: there is no block %llu\n", id);
+	return err;
+}
+
 /**
  * tb_blocks_exit() - free every block
  *

@@ -14,7 +14,6 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
@@ -27,20 +26,6 @@ struct tb_node {
 };
 
 static LIST_HEAD(tb_nodes);
-
-/*
- * One function for each class, so that the callers differ and are known. The
- * asm keeps the call from becoming a jump, which would hide the function from
- * its callee, and its text keeps equal functions from being merged.
- */
-#define TB_SITE(name, alloc)						\
-static noinline __noclone void *tb_site_##name(struct tb_block *b)	\
-{									\
-	void *p = alloc;						\
-									\
-	asm volatile("# " #name : "+r" (p));				\
-	return p;							\
-}
 
 TB_SITE(leaked, vmalloc(b->size))
 TB_SITE(data, vmalloc(b->size))
@@ -55,49 +40,8 @@ TB_SITE(packed, vmalloc(b->size))
 TB_SITE(arena, vmalloc(b->size))
 TB_SITE(stack, vmalloc(b->size))
 TB_SITE(oldstack, vmalloc(b->size))
-TB_SITE(big, vmalloc(b->size))
-TB_SITE(vzalloc, vzalloc(b->size))
-TB_SITE(kvmalloc, kvmalloc(b->size, GFP_KERNEL))
-TB_SITE(vmalloc_user, vmalloc_user(b->size))
-
-static void tb_pages_free(struct page **pages, unsigned long n)
-{
-	while (n--)
-		__free_page(pages[n]);
-	kvfree(pages);
-}
-
-static unsigned long tb_page_count(const struct tb_block *b)
-{
-	return PAGE_ALIGN(b->size) >> PAGE_SHIFT;
-}
-
-static noinline __noclone void *tb_site_vmap(struct tb_block *b)
-{
-	unsigned long n, want = tb_page_count(b);
-	void *p;
-
-	b->pages = kvmalloc_array(want, sizeof(*b->pages), GFP_KERNEL);
-	if (!b->pages)
-		return NULL;
-	for (n = 0; n < want; n++) {
-		b->pages[n] = alloc_page(GFP_KERNEL);
-		if (!b->pages[n])
-			goto out;
-	}
-	p = vmap(b->pages, want, VM_MAP, PAGE_KERNEL);
-	if (p)
-		return p;
-out:
-	tb_pages_free(b->pages, n);
-	return NULL;
-}
-
-static void tb_release_vmap(struct tb_block *b)
-{
-	vunmap((void *)(b->page << PAGE_SHIFT));
-	tb_pages_free(b->pages, tb_page_count(b));
-}
+TB_SITE(self, vmalloc(b->size))
+TB_SITE(evading, vmalloc(b->size))
 
 static int tb_keep_in(struct tb_region *r, struct tb_block *b,
 		      unsigned long word)
@@ -297,6 +241,26 @@ static noinline void tb_chain_store(const struct tb_block *in,
 	WRITE_ONCE(*word, of->page << PAGE_SHIFT);
 }
 
+static unsigned long *tb_last_word(const struct tb_block *b)
+{
+	return (unsigned long *)((b->page << PAGE_SHIFT) +
+				 PAGE_ALIGN(b->size)) - 1;
+}
+
+/* In the first page and in the last, which nothing says are neighbours. */
+static int tb_keep_self(struct tb_block *b, unsigned long start)
+{
+	WRITE_ONCE(*(unsigned long *)start, start);
+	WRITE_ONCE(*tb_last_word(b), start);
+	return 0;
+}
+
+static void tb_drop_self(struct tb_block *b)
+{
+	WRITE_ONCE(*(unsigned long *)(b->page << PAGE_SHIFT), 0);
+	WRITE_ONCE(*tb_last_word(b), 0);
+}
+
 /**
  * tb_chain_link() - put a chain block behind another one in its ring
  * @prev: block of a ring
@@ -361,16 +325,10 @@ static const struct tb_class tb_classes[] = {
 	  .keep = tb_keep_stack, .drop = tb_drop_stack },
 	{ .name = "oldstack", .site = tb_site_oldstack,
 	  .keep = tb_keep_oldstack, .drop = tb_drop_stack },
-	/* Beyond 2 MiB the list of pages is a vmalloc area of its own. */
-	{ .name = "big", .other = true, .site = tb_site_big,
-	  .min_size = SZ_2M + PAGE_SIZE },
-	{ .name = "vzalloc", .other = true, .site = tb_site_vzalloc },
-	/* Above what kmalloc() can do, so that it must fall back. */
-	{ .name = "kvmalloc", .other = true, .site = tb_site_kvmalloc,
-	  .min_size = KMALLOC_MAX_SIZE + PAGE_SIZE },
-	{ .name = "vmalloc_user", .other = true, .site = tb_site_vmalloc_user },
-	{ .name = "vmap", .other = true, .site = tb_site_vmap,
-	  .release = tb_release_vmap },
+	{ .name = "self", .site = tb_site_self,
+	  .keep = tb_keep_self, .drop = tb_drop_self },
+	{ .name = "evading", .site = tb_site_evading,
+	  .keep = tb_keep_evading, .drop = tb_drop_evading },
 };
 
 /**
@@ -382,12 +340,12 @@ static const struct tb_class tb_classes[] = {
  */
 const struct tb_class *tb_class_find(const char *name, bool other)
 {
-	int i;
+	const struct tb_class *classes = other ? tb_others : tb_classes;
+	unsigned int i, count = other ? tb_others_count : ARRAY_SIZE(tb_classes);
 
-	for (i = 0; i < ARRAY_SIZE(tb_classes); i++)
-		if (tb_classes[i].other == other &&
-		    !strcmp(tb_classes[i].name, name))
-			return &tb_classes[i];
+	for (i = 0; i < count; i++)
+		if (!strcmp(classes[i].name, name))
+			return &classes[i];
 	return NULL;
 }
 

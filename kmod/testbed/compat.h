@@ -16,6 +16,11 @@
 #error "kprof_testbed.ko supports Linux 6.1 and 6.12"
 #endif
 
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+/* Before, kvrealloc() had other arguments, and allocated in its own name. */
+#define TB_HAS_VREALLOC
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 static inline void hrtimer_setup(struct hrtimer *timer,
 				 enum hrtimer_restart (*fn)(struct hrtimer *),

@@ -50,6 +50,7 @@ static const struct tb_command tb_commands[] = {
 	{ "plantother", "plantother KIND COUNT SIZE", 3, 3, tb_cmd_plantother },
 	{ "free", "free FIRST COUNT vfree|kvfree|irq", 3, 3, tb_cmd_free },
 	{ "blocks", "blocks", 0, 0, tb_cmd_blocks },
+	{ "frames", "frames ID", 1, 1, tb_cmd_frames },
 	{ "arena", "arena SIZE [MEMORY]|off", 1, 2, tb_cmd_arena },
 	{ "regions", "regions", 0, 0, tb_cmd_regions },
 	{ "dump", "dump REGION", 1, 1, tb_cmd_dump },

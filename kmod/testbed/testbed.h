@@ -197,6 +197,7 @@ int tb_cmd_plant(struct tb_session *s, int argc, char **argv);
 int tb_cmd_plantother(struct tb_session *s, int argc, char **argv);
 int tb_cmd_free(struct tb_session *s, int argc, char **argv);
 int tb_cmd_blocks(struct tb_session *s, int argc, char **argv);
+int tb_cmd_frames(struct tb_session *s, int argc, char **argv);
 void tb_blocks_exit(void);
 
 /* churn.c */
@@ -217,8 +218,6 @@ void tb_hazard_end(struct tb_session *s);
 /**
  * struct tb_class - a way to allocate a block and a place to keep its start
  * @name:	as users write it
- * @other:	allocated through an API that is not vmalloc() proper, or through
- *		vmalloc() in a way a tracer could get wrong ("plantother")
  * @min_size:	smallest size that makes sense
  * @site:	the only place where blocks of this class are allocated
  * @keep:	stores the start where the class says; NULL keeps it nowhere
@@ -229,7 +228,6 @@ void tb_hazard_end(struct tb_session *s);
  */
 struct tb_class {
 	const char *name;
-	bool other;
 	unsigned long min_size;
 	void *(*site)(struct tb_block *b);
 	int (*keep)(struct tb_block *b, unsigned long start);
@@ -237,6 +235,20 @@ struct tb_class {
 	void (*drop)(struct tb_block *b);
 	void (*release)(struct tb_block *b);
 };
+
+/*
+ * One function for each class, so that the callers differ and are known. The
+ * asm keeps the call from becoming a jump, which would hide the function from
+ * its callee, and its text keeps equal functions from being merged.
+ */
+#define TB_SITE(name, alloc)						\
+static noinline __noclone void *tb_site_##name(struct tb_block *b)	\
+{									\
+	void *p = alloc;						\
+									\
+	asm volatile("# " #name : "+r" (p));				\
+	return p;							\
+}
 
 const struct tb_class *tb_class_find(const char *name, bool other);
 bool tb_class_is_chain(const struct tb_class *class);
@@ -246,6 +258,13 @@ void tb_chain_link(struct tb_block *prev, struct tb_block *next);
 
 struct tb_holder *tb_holder_start(unsigned long page, bool old);
 void tb_holder_stop(struct tb_holder *h);
+/* others.c: for "plantother" */
+extern const struct tb_class tb_others[];
+extern const unsigned int tb_others_count;
+
+/* evade.c */
+int tb_keep_evading(struct tb_block *b, unsigned long start);
+void tb_drop_evading(struct tb_block *b);
 
 /* regions.c */
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,45 +41,25 @@ func freedInEveryWay(t *T) {
 	}
 }
 
+// otherAllocators is about all that must not be reported.
 func otherAllocators(t *T) {
-	tb := loadTestbed(t)
 	p := load(t, nil)
-	const beyondSlab, beyondArray = 4<<20 + 4096, 2<<20 + 4096
-	for _, c := range []struct {
-		kind        string
-		count, size uint64
-	}{
-		{"vzalloc", 6, 8192}, {"kvmalloc", 2, beyondSlab}, {"vmalloc_user", 6, 8192}, {"vmap", 6, 8192},
-		// Its array of page pointers comes from the same allocator.
-		{"big", 3, beyondArray},
-	} {
-		planted := must(tb.PlantOther(c.kind, c.count, c.size))(t)
-		wantLive(t, c.kind, p, tb)
-		// Half of them go again.
-		must(tb.Free(planted.First, c.count/2, kmod.FreeKvfree))(t)
-		wantLive(t, c.kind+" half freed", p, tb)
-	}
-	if s := noLosses(t, p); s.Live != 2 {
-		t.Errorf("%d blocks are live, want 2 big ones", s.Live)
-	}
-}
-
-// vmallocCallers returns what the kernel itself says of who allocated what, by
-// the block's page: "function+offset/size [module]", without what follows.
-func vmallocCallers(t *T) map[uint64]string {
-	callers := map[uint64]string{}
-	for line := range strings.Lines(readFile(t, "/proc/vmallocinfo")) {
-		f := strings.Fields(line)
-		start, _, _ := strings.Cut(f[0], "-")
-		page := must(strconv.ParseUint(strings.TrimPrefix(start, "0x"), 16, 64))(t) >> kmod.PageShift
-		if len(f) > 3 {
-			callers[page] = f[2] + " " + f[3]
-		}
-		if strings.Contains(line, "rethook_trampoline") || strings.Contains(line, "kretprobe_trampoline") {
-			t.Errorf("vmallocinfo is spoiled: %s", line)
+	tb := loadTestbed(t)
+	makeForbidden(t, session(t))
+	live := 0
+	for _, kind := range append(familyKinds(), "vmap") {
+		planted := must(tb.PlantOther(kind, 3, familySize(kind)))(t)
+		wantLive(t, kind, p, tb)
+		// Some of them go again.
+		must(tb.Free(planted.First, 2, kmod.FreeKvfree))(t)
+		wantLive(t, kind+", two of them freed", p, tb)
+		if isVmalloc(kind) {
+			live++
 		}
 	}
-	return callers
+	if s := noLosses(t, p); s.Live != uint64(live) || s.Family != 0 || s.Stale != 0 {
+		t.Errorf("%d blocks are live, %d stale, family %d; want %d of vmalloc() alone", s.Live, s.Stale, s.Family, live)
+	}
 }
 
 // vmallocinfo holds the callers that the module reports against those that the
@@ -94,19 +72,17 @@ func vmallocinfo(t *T) {
 	must(tb.PlantOther("big", 2, 3<<20))(t)
 	must(tb.PlantOther("vzalloc", 3, 4096))(t)
 
-	callers := vmallocCallers(t)
+	areas := takeAreas(t)
 	syms := symbols(t)
 	for _, b := range must(tb.Blocks())(t) {
-		if f := function(t, b.Site); !strings.HasPrefix(callers[b.Page], f.name+"+0x") {
-			t.Errorf("vmallocinfo says that %q allocated a block of %s", callers[b.Page], f.name)
+		if f := function(t, b.Site); areas[b.Page].symbol != f.name {
+			t.Errorf("vmallocinfo says that %q allocated a block of %s", areas[b.Page].symbol, f.name)
 		}
 	}
-	leaks := wantLive(t, "planted", p, tb)
-	for _, l := range leaks {
-		name, rest, _ := strings.Cut(callers[l.Page], "+")
-		offset, _, _ := strings.Cut(rest, "/")
-		if ip := syms[name].start + must(strconv.ParseUint(offset, 0, 64))(t); ip != l.IP {
-			t.Errorf("a block allocated at %s, %#x, is reported with %#x", callers[l.Page], ip, l.IP)
+	for _, l := range wantLive(t, "planted", p, tb) {
+		a := areas[l.Page]
+		if ip := syms[a.symbol].start + a.offset; ip != l.IP {
+			t.Errorf("a block allocated at %s+%#x, %#x, is reported with %#x", a.symbol, a.offset, ip, l.IP)
 		}
 	}
 }
@@ -116,7 +92,7 @@ func vmallocinfo(t *T) {
 func profiledAtTheSameTime(t *T) {
 	tb := loadTestbed(t)
 	probe := session(t)
-	vmalloc, node := inThisKernel(t, "vmalloc"), inThisKernel(t, "__vmalloc_node")
+	vmalloc, node := inThisKernel("vmalloc"), inThisKernel("__vmalloc_node")
 	p := load(t, []string{vmalloc, node, "vfree"})
 	for _, symbol := range []string{"", vmalloc, node} {
 		if symbol != "" {

@@ -40,7 +40,7 @@ func choice(t *T) {
 		unknown = "kretprobe:nobody said in args how many arguments it takes"
 		stays   = "kretprobe:it does not return"
 	)
-	vmalloc := inThisKernel(t, "vmalloc")
+	vmalloc := inThisKernel("vmalloc")
 	p := load(t, []string{"sys_getpid", "vfs_read", "vfs_write", "tb_args8", "sys_exit_group", "do_exit", "do_task_dead", vmalloc, "do_idle"},
 		kmod.Param{Name: "args", Value: "vfs_read:4,__x64_sys_clone:1,tb_args8:8,do_exit:1,do_task_dead:0,do_idle:0," + vmalloc + ":1"})
 	want := map[string]string{

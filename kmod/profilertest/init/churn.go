@@ -135,13 +135,12 @@ func wantKernels(t *T, leaks []kmod.Leak) {
 	others := []string{"vzalloc", "kvmalloc", "vmalloc_user", "vmap"}
 	listed := func() []uint64 {
 		var pages []uint64
-		for page, caller := range vmallocCallers(t) {
-			function, _, _ := strings.Cut(caller, "+")
-			class, planted := strings.CutPrefix(function, "tb_site_")
-			if !strings.HasSuffix(caller, "[kprof_testbed]") || planted && slices.Contains(others, class) {
+		for page, a := range takeAreas(t) {
+			class, planted := strings.CutPrefix(a.symbol, "tb_site_")
+			if !a.isTestbeds() || planted && slices.Contains(others, class) {
 				continue
 			}
-			if planted || slices.Contains([]string{"tb_churn_alloc", "tb_vpair"}, function) {
+			if planted || slices.Contains([]string{"tb_churn_alloc", "tb_vpair"}, a.symbol) {
 				pages = append(pages, page)
 			}
 		}

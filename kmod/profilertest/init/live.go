@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,8 +32,10 @@ func wantLive(t *T, when string, p *kmod.Profiler, tb *kmod.Testbed) []kmod.Leak
 	want := map[uint64]seen{}
 	for _, b := range must(tb.Blocks())(t) {
 		blocks[b.Page] = b
+		if !isVmalloc(b.Class) {
+			continue
+		}
 		switch b.Class {
-		case "vzalloc", "kvmalloc", "vmalloc_user", "vmap":
 		case "data":
 			want[b.Page] = seen{b.Class, kmod.NotFreedYet}
 		default:
@@ -52,6 +55,18 @@ func wantLive(t *T, when string, p *kmod.Profiler, tb *kmod.Testbed) []kmod.Leak
 		t.Errorf("%s: live blocks (-planted +reported)\n%s", when, diff)
 	}
 	return leaks
+}
+
+// isVmalloc tells whether blocks of a class come from vmalloc(), or from what is
+// the same to the kernel.
+func isVmalloc(class string) bool {
+	switch class {
+	case "vmalloc_array":
+		return true
+	case "vrealloc", "vmap":
+		return false
+	}
+	return !slices.Contains(kmod.Family, class)
 }
 
 func region(t *T, tb *kmod.Testbed, name string) kmod.Region {
@@ -115,11 +130,22 @@ func function(t *T, start uint64) symbol {
 	return symbol{name: "no function"}
 }
 
+// kernelSymbols returns the lines of kallsyms without those of modules, which
+// come last. It is read once: the kernel does not move.
+var kernelSymbols = sync.OnceValue(func() string {
+	b, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		return "" // and nothing is found
+	}
+	text, _, _ := strings.Cut(string(b), "\t[")
+	return text[:strings.LastIndex(text, "\n")+1]
+})
+
 // inThisKernel returns the name that a function which allocates has in
 // kallsyms: kernels that can account for allocations have it with a suffix,
 // behind a macro of the old name.
-func inThisKernel(t *T, function string) string {
-	if suffixed := function + "_noprof"; strings.Contains(readFile(t, "/proc/kallsyms"), " "+suffixed+"\n") {
+func inThisKernel(function string) string {
+	if suffixed := function + "_noprof"; strings.Contains(kernelSymbols(), " "+suffixed+"\n") {
 		return suffixed
 	}
 	return function

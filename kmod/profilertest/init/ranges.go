@@ -138,13 +138,14 @@ func longScan(t *T, p *kmod.Profiler, tb *kmod.Testbed) time.Duration {
 	return took
 }
 
-// changesMeanwhile frees some blocks and allocates others while a scan runs.
-// Its report has none of them: the first are gone, and of the second nobody
+// changesMeanwhile frees some blocks and allocates others while a scan runs, in
+// its first pass and in its second. Its report has none of them: the first are gone, and of the second nobody
 // knows whether the scan came by too early.
 func changesMeanwhile(t *T) {
 	tb := loadTestbed(t)
 	p := load(t, nil)
 	long := longScan(t, p, tb)
+	ok(t, p.SetConfirm(1))
 	must(tb.Plant("leaked", 50, 4096))(t)
 	blocks := must(tb.Blocks())(t)
 	var leaks []kmod.Leak
@@ -153,8 +154,11 @@ func changesMeanwhile(t *T) {
 		return err
 	})
 	time.Sleep(long / 4)
-	must(tb.Free(blocks[10].ID, 30, kmod.FreeVfree))(t)
-	must(tb.Plant("leaked", 20, 4096))(t)
+	must(tb.Free(blocks[10].ID, 15, kmod.FreeVfree))(t)
+	must(tb.Plant("leaked", 10, 4096))(t)
+	time.Sleep(long)
+	must(tb.Free(blocks[25].ID, 15, kmod.FreeVfree))(t)
+	must(tb.Plant("leaked", 10, 4096))(t)
 	if !scan.isAsleep() {
 		t.Fatalf("the scan was over too soon")
 	}
@@ -171,6 +175,9 @@ func changesMeanwhile(t *T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("blocks in the report (-want +got)\n%s", diff)
+	}
+	if n := must(p.Status())(t).Passes; n != 2 {
+		t.Errorf("%d passes, want 2", n)
 	}
 	// Its release was seen: the module need not look whether a block is mapped.
 	if n := must(p.Status())(t).Stale; n != 0 {

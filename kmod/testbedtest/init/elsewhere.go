@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -92,7 +93,7 @@ func (l *lab) plantedElsewhere(t *kmod.Testbed) error {
 	defer m.close()
 	p := &problems{}
 	for class, find := range map[string]func(*kernelMemory, []kmod.Block) ([]uint64, error){
-		"chain": inEachOther, "vblock": inHolders, "list": inList, "percpu": inPercpu,
+		"chain": inEachOther, "self": inThemselves, "vblock": inHolders, "list": inList, "percpu": inPercpu,
 	} {
 		pages, err := find(m, byClass[class])
 		p.note(class, err)
@@ -207,6 +208,25 @@ func inEachOther(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
 			return nil, fmt.Errorf("block %d holds %#x", b.ID, w)
 		}
 		pages = append(pages, w>>12)
+	}
+	return pages, nil
+}
+
+// inThemselves: the first word of each block, and the last, is its own start.
+func inThemselves(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
+	var pages []uint64
+	for _, b := range blocks {
+		end := (b.Page + (b.Size+4095)>>12) << 12
+		for _, addr := range []uint64{b.Page << 12, end - 8} {
+			w, err := m.word(addr)
+			if err != nil {
+				return nil, err
+			}
+			if w != b.Page<<12 {
+				return nil, fmt.Errorf("block %d holds %#x", b.ID, w)
+			}
+		}
+		pages = append(pages, b.Page)
 	}
 	return pages, nil
 }
@@ -332,9 +352,11 @@ func inPercpu(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
 	for _, b := range blocks {
 		want[b.Page] = true
 	}
-	var pages []uint64
+	// The end of a unit was given back at boot: what it holds once more, in
+	// whatever it has become, proves nothing.
+	found := map[uint64]bool{}
 	err = kmod.FindStarts(s,
 		func(page uint64) bool { return want[page] },
-		func(_, page uint64) { pages = append(pages, page) })
-	return pages, err
+		func(_, page uint64) { found[page] = true })
+	return slices.Collect(maps.Keys(found)), err
 }

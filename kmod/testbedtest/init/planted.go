@@ -22,7 +22,28 @@ import (
 // plantable are the classes that "plant" takes.
 var plantable = []string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
-	"tagged", "packed", "arena", "stack", "oldstack",
+	"tagged", "packed", "arena", "stack", "oldstack", "self",
+}
+
+// otherKinds are those that "plantother" takes on this kernel.
+func otherKinds() ([]string, error) {
+	kinds := append([]string{"big", "vmap"}, kmod.Family...)
+	b, err := os.ReadFile("/proc/kallsyms")
+	if bytes.Contains(b, []byte(" vrealloc_noprof\n")) {
+		kinds = append(kinds, "vrealloc")
+	}
+	return kinds, err
+}
+
+// sizeOfKind is one that all blocks of a kind may have.
+func sizeOfKind(kind string) uint64 {
+	switch kind {
+	case "big":
+		return 3 << 20
+	case "kvmalloc":
+		return 6 << 20 // too much for kmalloc
+	}
+	return 9000
 }
 
 // perClass is how many blocks of each class are planted.
@@ -261,11 +282,10 @@ func (l *lab) callers(t *kmod.Testbed) error {
 		return err
 	}
 	p := &problems{}
-	for _, other := range []struct {
-		kind string
-		size uint64
-	}{{"big", 3 << 20}, {"vzalloc", 9000}, {"kvmalloc", 6 << 20}, {"vmalloc_user", 9000}, {"vmap", 9000}} {
-		p.note(other.kind, second(t.PlantOther(other.kind, 2, other.size)))
+	kinds, err := otherKinds()
+	p.note("kinds", err)
+	for _, kind := range kinds {
+		p.note(kind, second(t.PlantOther(kind, 2, sizeOfKind(kind))))
 	}
 	byClass, err := blocksByClass(t)
 	p.note("blocks", err)
@@ -276,8 +296,7 @@ func (l *lab) callers(t *kmod.Testbed) error {
 	text, err := kmod.TestbedText()
 	p.note("text", err)
 
-	own := append(slices.Clone(plantable), "big")
-	for _, class := range append(own, "vzalloc", "kvmalloc", "vmalloc_user", "vmap") {
+	for _, class := range slices.Concat(plantable, kinds) {
 		site := "tb_site_" + class
 		if len(byClass[class]) == 0 || symbols[site] == 0 {
 			p.add("%s: %d blocks, site at %#x", class, len(byClass[class]), symbols[site])
@@ -288,7 +307,7 @@ func (l *lab) callers(t *kmod.Testbed) error {
 			equal(p, class+": function in vmallocinfo", noted.symbol, site)
 			// The size in vmallocinfo has the guard page in it.
 			equal(p, class+": size in vmallocinfo", noted.size, (b.Size+4095)/4096*4096+4096)
-			if !slices.Contains(own, class) {
+			if class == "vmap" {
 				continue
 			}
 			caller, err := l.object.ExpectedCaller(class, text)

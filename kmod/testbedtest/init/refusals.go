@@ -105,6 +105,7 @@ var refused = []refusal{
 	{"plant leaked 1 0", unix.EINVAL, `plant: SIZE is "0"`},
 	{"plant leaked 1 1073741825", unix.EINVAL, `plant: SIZE is "1073741825"`},
 	{"plant arena 1 4096", unix.ENOSPC, "plant: no room left in arena"},
+	{"plant evading 1 4096", unix.EBUSY, "plant: the arena's first and last word, on two pages, are not free"},
 	{"plant data 4097 1", unix.ENOSPC, "plant: no room left in data"},
 	{"plant packed 2049 1", unix.ENOSPC, "plant: no room left in data"},
 	{"plant bss 4097 1", unix.ENOSPC, "plant: no room left in bss"},
@@ -120,6 +121,9 @@ var refused = []refusal{
 	{"free 0 1 kfree", unix.EINVAL, `free: HOW is "kfree", want vfree, kvfree or irq`},
 	{"free 9000 1 vfree", unix.ENOENT, "free: there is no block 9000"},
 	{"blocks 1", unix.EINVAL, "want: blocks"},
+	{"frames", unix.EINVAL, "want: frames ID"},
+	{"frames x", unix.EINVAL, `frames: ID is "x"`},
+	{"frames 9000", unix.ENOENT, "frames: there is no block 9000"},
 
 	{"arena", unix.EINVAL, "want: arena SIZE [MEMORY]|off"},
 	{"arena 4095", unix.EINVAL, `arena: SIZE is "4095"`},
@@ -191,6 +195,7 @@ func (l *lab) refusalsOfBlocks(t *kmod.Testbed, log kernelLog) error {
 	p.note("plant", err)
 	for _, r := range []refusal{
 		{"plant arena 511 1", unix.ENOSPC, "plant: no room left in arena"},
+		{"plant evading 1 4096", unix.EBUSY, "plant: the arena's first and last word, on two pages, are not free"},
 		{"arena off", unix.EBUSY, "arena: 2 planted blocks are kept in it"},
 		{"arena 8192", unix.EBUSY, "arena: 2 planted blocks are kept in it"},
 		{fmt.Sprintf("free %d 1 vfree", mapped.First), unix.EINVAL, fmt.Sprintf("free: block %d is from vmap, want kvfree", mapped.First)},

@@ -52,10 +52,18 @@ func fill(i int) (err error) {
 		}
 		next += planted.Count
 	}
-	for _, kind := range []string{"vzalloc", "vmalloc_user", "vmap"} {
-		if _, err := t.PlantOther(kind, 3, 9000); err != nil {
+	kinds, err := otherKinds()
+	if err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		if _, err := t.PlantOther(kind, 1, sizeOfKind(kind)); err != nil {
 			return err
 		}
+	}
+	// Not with the other classes: there can be one of these.
+	if _, err := t.Plant("evading", 1, 4096); err != nil {
+		return err
 	}
 	if _, err := t.RefProbe("tb_work"); err != nil {
 		return err

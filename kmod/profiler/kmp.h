@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The parts of KMP's tracer. */
+#ifndef KPROF_KMP_H
+#define KPROF_KMP_H
+
+#include <linux/types.h>
+
+/* kmp_frees.c: releases */
+int frees_start(void);
+void frees_stop(void);
+
+/* kmp_family.c: allocations by all of the vmalloc() family */
+int family_start(void);
+void family_stop(void);
+u64 family_missed(void);
+
+#endif /* KPROF_KMP_H */
