@@ -44,7 +44,7 @@
 
 /*
  * The internals of vmalloc() that KMP hooks, by the names of this kernel. Where
- * vrealloc() exists, the compiler has cut off the part of vfree() that it
+ * vrealloc() exists, a compiler may have cut off the part of vfree() that it
  * shares with it.
  */
 #if KPROF_IS_SERIES(6, 1)

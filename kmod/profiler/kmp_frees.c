@@ -128,7 +128,7 @@ int frees_start(void)
 	if (ret)
 		pr_err("vfree() cannot be traced (error %d)%s\n", ret,
 		       ret == -EBUSY ? ": is kernel.ftrace_enabled 0?" : "");
-	else
+	else if (!sees_vrealloc())
 		pr_warn("what vrealloc() releases is not seen: such blocks stay in the table\n");
 	return ret;
 }
