@@ -53,11 +53,7 @@ func wantRight(t *testing.T, byRegion map[string]results.Row) {
 	t.Helper()
 	for _, region := range []string{"vmalloc", "kernel-data", "kernel-bss", "data", "bss", "64MiB", "directmap"} {
 		r := byRegion[region+", 1003 blocks"]
-		recall := 1.0
-		if region == "directmap" {
-			recall = 0.98 // see README.md on memory that was freed
-		}
-		if p, c := value(t, r, "precision"), value(t, r, "recall"); p != 1 || c < recall {
+		if p, c := value(t, r, "precision"), value(t, r, "recall"); p != 1 || c != 1 {
 			t.Errorf("%s: precision %v, recall %v", region, p, c)
 		}
 	}
