@@ -3,10 +3,10 @@
  * A pointer that is moved while memory is searched for it: from a page that is
  * still to be read to one that was read already.
  *
- * Whoever searches the arena looks up, page by page, where the page tables map
- * it. A kprobe on lookup_address() sees that, and just before the page with the
- * pointer is read, moves it to the arena's beginning. It does so once; after
- * that the pointer stays.
+ * Whoever searches the arena looks up where the page tables map it, some pages
+ * at once. A kprobe on lookup_address() sees that. When it is for others than the
+ * first, which was read then, it moves the pointer from the arena's end to its
+ * beginning. It does so once; after that the pointer stays.
  *
  * Locking: tb_blocks_lock guards all but the two words. The probe's handler runs
  * without it. It is only registered while the words are the block's.
@@ -20,15 +20,16 @@
 
 #include "testbed.h"
 
-/* Words of the arena, and the page that @from lies in. */
+/* Words of the arena. */
 static unsigned long *tb_evade_from, *tb_evade_to;
-static unsigned long tb_evade_page;
 
 static int tb_evade(struct kprobe *kp, struct pt_regs *regs)
 {
+	unsigned long addr = regs_get_kernel_argument(regs, 0);
 	unsigned long start;
 
-	if (regs_get_kernel_argument(regs, 0) >> PAGE_SHIFT != tb_evade_page)
+	if (addr < (unsigned long)tb_evade_to + PAGE_SIZE ||
+	    addr > (unsigned long)tb_evade_from)
 		return 0;
 	start = READ_ONCE(*tb_evade_from);
 	if (start) {
@@ -65,7 +66,6 @@ static int tb_evade_take(void)
 	r->held += 2;
 	tb_evade_to = &r->words[0];
 	tb_evade_from = &r->words[last];
-	tb_evade_page = (unsigned long)tb_evade_from >> PAGE_SHIFT;
 	return 0;
 }
 

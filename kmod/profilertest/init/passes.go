@@ -102,7 +102,7 @@ func selfReferenceInFrames(t *T, p *kmod.Profiler, tb *kmod.Testbed, b kmod.Bloc
 func confirmedVerdicts(t *T) {
 	tb := loadTestbed(t)
 	p := load(t, nil)
-	ok(t, tb.Arena(16*4096))
+	ok(t, tb.Arena(256*4096)) // more than are looked up at once
 	must(tb.Plant("leaked", 3, 4096))(t)
 	held := must(tb.Plant("arena", 3, 4096))(t)
 	arena := region(t, tb, "arena")
