@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The backend that works everywhere: a kretprobe for each function. */
+/*
+ * The backend that works everywhere, and costs the most: a kretprobe for each
+ * function.
+ */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
-#include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "krp.h"
 #include "krp_clock.h"
+#include "krp_record.h"
 #include "symbols.h"
 
 struct probe {
@@ -26,11 +29,7 @@ struct stamp {
 
 static struct krp_bias bias = { .probe = "kretprobe" };
 
-/*
- * Not traced themselves: the nop for it would be executed in each call.
- * Whatever the handlers need of the clock and of histograms is decided when
- * they are compiled.
- */
+/* Not traced themselves: the nop for it would be executed in each call. */
 static __always_inline int enter(struct kretprobe_instance *ri, bool tsc)
 {
 	struct probe *p = container_of(kprof_ri_kretprobe(ri), struct probe, rp);
@@ -43,62 +42,13 @@ static __always_inline int enter(struct kretprobe_instance *ri, bool tsc)
 	return 0;
 }
 
-static __always_inline void note_min(struct krp_counts __percpu *counts, u64 ns)
-{
-	u64 old = this_cpu_read(counts->min), found;
-
-	if (likely(ns >= old))
-		return;
-	do {
-		found = this_cpu_cmpxchg(counts->min, old, ns);
-		if (found == old)
-			break;
-		old = found;
-	} while (ns < old);
-}
-
-static __always_inline void note_max(struct krp_counts __percpu *counts, u64 ns)
-{
-	u64 old = this_cpu_read(counts->max), found;
-
-	if (likely(ns <= old))
-		return;
-	do {
-		found = this_cpu_cmpxchg(counts->max, old, ns);
-		if (found == old)
-			break;
-		old = found;
-	} while (ns > old);
-}
-
-static __always_inline void record(struct krp_counts __percpu *counts, u64 ticks)
-{
-	u64 own = READ_ONCE(bias.ticks);
-	u64 ns = mul_u64_u64_shr(ticks > own ? ticks - own : 0, krp_ns_mult, 32);
-
-	this_cpu_inc(counts->buckets[krp_bucket(ns)]);
-	note_min(counts, ns);
-	note_max(counts, ns);
-}
-
 static __always_inline int leave(struct kretprobe_instance *ri, bool tsc,
 				 bool hist)
 {
 	u64 now = krp_clock(tsc);
 	struct stamp *stamp = (struct stamp *)ri->data;
-	struct krp_counts __percpu *counts = stamp->counts;
-	u64 elapsed = now - stamp->start;
 
-	/*
-	 * The fast clock may step back a little when it is adjusted. The call
-	 * counts all the same, and takes no time rather than 2^64 ns.
-	 */
-	if (!tsc && (s64)elapsed < 0)
-		elapsed = 0;
-	this_cpu_add(counts->total, elapsed);
-	this_cpu_inc(counts->returned);
-	if (hist)
-		record(counts, elapsed);
+	krp_note_return(stamp->counts, stamp->start, now, &bias, tsc, hist);
 	return 0;
 }
 
