@@ -152,9 +152,9 @@ static void probe_lookup(struct kprof_lookup *l, struct wanted *w,
 		found = &w[1];
 		l->error = try_probe(kp, found->symbol, found->addr);
 	}
+	l->addr = (unsigned long)kp->addr;
 	if (l->error)
 		return;
-	l->addr = (unsigned long)kp->addr;
 	swap(l->symbol, found->symbol);
 }
 

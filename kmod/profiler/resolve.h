@@ -9,7 +9,7 @@
  * struct kprof_lookup - a name that is looked up
  * @name: as the user spelled it
  * @symbol: set to what kallsyms calls it, for kfree()
- * @addr: set to where it can be probed
+ * @addr: set to where it can be probed, or would be if that were allowed, or 0
  * @error: set to 0, -ENOENT when there is no such symbol, or why it cannot be
  *	probed
  */

@@ -35,11 +35,28 @@ unsigned long kprof_symbol_address(const char *name)
 	return (unsigned long)kp.addr;
 }
 
+/*
+ * Where in its function a place is. kallsyms tells it in no other exported way
+ * than in text, as name+offset/size.
+ */
+static bool place(unsigned long addr, unsigned long *offset, unsigned long *size)
+{
+	char *text, *plus;
+	bool known;
+
+	text = kmalloc(KSYM_SYMBOL_LEN, GFP_KERNEL);
+	if (!text)
+		return false;
+	sprint_symbol(text, addr);
+	plus = strrchr(text, '+');
+	known = plus && sscanf(plus, "+0x%lx/0x%lx", offset, size) == 2;
+	kfree(text);
+	return known;
+}
+
 /**
  * kprof_symbol_rest() - How much of a function there is from a place in it on.
  * @addr: the place, such as its entry
- *
- * kallsyms tells it in no other exported way than in text, as name+offset/size.
  *
  * Context: Sleeps.
  * Return: Bytes, or 0 if there is no function.
@@ -47,17 +64,22 @@ unsigned long kprof_symbol_address(const char *name)
 unsigned long kprof_symbol_rest(unsigned long addr)
 {
 	unsigned long offset, size;
-	char *text, *plus;
 
-	text = kmalloc(KSYM_SYMBOL_LEN, GFP_KERNEL);
-	if (!text)
-		return 0;
-	sprint_symbol(text, addr);
-	plus = strrchr(text, '+');
-	if (!plus || sscanf(plus, "+0x%lx/0x%lx", &offset, &size) != 2)
-		offset = size = 0;
-	kfree(text);
-	return size - offset;
+	return place(addr, &offset, &size) ? size - offset : 0;
+}
+
+/**
+ * kprof_symbol_start() - Find the start of a function.
+ * @addr: a place in it, such as one behind a landing pad
+ *
+ * Context: Sleeps.
+ * Return: Its address, or 0 if there is no function.
+ */
+unsigned long kprof_symbol_start(unsigned long addr)
+{
+	unsigned long offset, size;
+
+	return place(addr, &offset, &size) ? addr - offset : 0;
 }
 
 /**

@@ -9,6 +9,7 @@ struct module;
 
 unsigned long kprof_symbol_address(const char *name);
 unsigned long kprof_symbol_rest(unsigned long addr);
+unsigned long kprof_symbol_start(unsigned long addr);
 unsigned long kprof_function_entry(void (*fn)(void));
 struct module *kprof_module_get(unsigned long addr);
 
