@@ -8,12 +8,16 @@
 
 #include <linux/device.h>
 #include <linux/fs.h>
+#include <linux/err.h>
 #include <linux/ftrace.h>
 #include <linux/kernfs.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/static_call.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
 #ifdef CONFIG_X86
@@ -150,6 +154,83 @@ static inline int kprof_graph_words(const struct task_struct *t)
 #endif
 }
 #endif
+
+/*
+ * Whether returns can be hooked from a handler of ftrace's: it has to be told
+ * the stack pointer, and rethook's functions are called by static calls.
+ */
+#if defined(CONFIG_RETHOOK) && defined(CONFIG_HAVE_STATIC_CALL) && \
+	defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
+#define KPROF_HAS_RETHOOK
+
+/*
+ * Registers of which the stack pointer can be relied on: there may be no more
+ * in them, and rethook_hook() wants no more.
+ */
+static __always_inline struct pt_regs *kprof_ftrace_sp(struct ftrace_regs *fregs)
+{
+#if KPROF_IS_SERIES(6, 1)
+	return &fregs->regs;
+#else
+	return &arch_ftrace_regs(fregs)->regs;
+#endif
+}
+
+DECLARE_STATIC_CALL(kprof_rethook_alloc, rethook_alloc);
+DECLARE_STATIC_CALL(kprof_rethook_free, rethook_free);
+
+#if KPROF_IS_SERIES(6, 1)
+#define KPROF_RETHOOK_ADD		"rethook_add_node"
+#define KPROF_DEFINE_RETHOOK_ADD \
+	DEFINE_STATIC_CALL_NULL(kprof_rethook_add, rethook_add_node)
+#define KPROF_RETHOOK_HANDLER(fn) \
+	void fn(struct rethook_node *node, void *data, struct pt_regs *regs)
+
+DECLARE_STATIC_CALL(kprof_rethook_add, rethook_add_node);
+
+static inline void kprof_update_rethook_add(void *addr)
+{
+	static_call_update(kprof_rethook_add, addr);
+}
+
+static inline struct rethook *kprof_rethook_new(void *data,
+						rethook_handler_t handler,
+						int size, int n)
+{
+	struct rethook *rh = static_call(kprof_rethook_alloc)(data, handler);
+
+	if (!rh)
+		return ERR_PTR(-ENOMEM);
+	while (n--) {
+		struct rethook_node *node = kzalloc(size, GFP_KERNEL);
+
+		if (!node) {
+			static_call(kprof_rethook_free)(rh);
+			return ERR_PTR(-ENOMEM);
+		}
+		static_call(kprof_rethook_add)(rh, node);
+	}
+	return rh;
+}
+#else
+#define KPROF_RETHOOK_ADD		"rethook_alloc"	/* it does that itself */
+#define KPROF_DEFINE_RETHOOK_ADD
+#define KPROF_RETHOOK_HANDLER(fn) \
+	void fn(struct rethook_node *node, void *data, unsigned long ret_addr, \
+		struct pt_regs *regs)
+
+static inline void kprof_update_rethook_add(void *addr)
+{
+}
+
+static inline struct rethook *kprof_rethook_new(void *data,
+						rethook_handler_t handler,
+						int size, int n)
+{
+	return static_call(kprof_rethook_alloc)(data, handler, size, n);
+}
+#endif
+#endif /* KPROF_HAS_RETHOOK */
 
 static inline struct kretprobe *kprof_ri_kretprobe(struct kretprobe_instance *ri)
 {

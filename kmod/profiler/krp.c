@@ -31,6 +31,7 @@
 /* In the order of preference. */
 static const struct krp_backend *const backends[] = {
 	&krp_direct,
+	&krp_rethook,
 	&krp_kretprobe,
 };
 
@@ -39,8 +40,8 @@ static struct krp_set funcs;
 static const struct krp_backend *forced;	/* the only one, or NULL */
 
 /*
- * All functions together may have this many calls in progress (8 MiB of
- * kretprobe instances), but each at least MIN_ACTIVE and none more than
+ * All functions together may have this many calls in progress (8 MiB of what
+ * kretprobes and rethooks keep of them), but each at least MIN_ACTIVE and none more than
  * MAX_ACTIVE, unless the user says otherwise.
  */
 #define TOTAL_ACTIVE	(128U << 10)
@@ -77,7 +78,7 @@ static int find_backend(const char *name)
 			forced = backends[i];
 	if (forced)
 		return 0;
-	pr_err("backend: '%*pE' is not direct or kretprobe\n",
+	pr_err("backend: '%*pE' is not direct, rethook or kretprobe\n",
 	       (int)strlen(name), name);
 	return -EINVAL;
 }
@@ -159,9 +160,19 @@ static int make_set(struct krp_set *set, const char *list, const char *args)
 	return ret;
 }
 
-/* Those of the functions that a backend may try. */
-static int candidates(const struct krp_backend *b, struct krp_func **from,
-		      int n, struct krp_func **to)
+static int unprobed(struct krp_func **from, int n, struct krp_func **to)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < n; i++)
+		if (!from[i]->backend)
+			to[nr++] = from[i];
+	return nr;
+}
+
+/* Keeps those of the functions that a backend may try. */
+static int candidates(const struct krp_backend *b, struct krp_func **these,
+		      int n)
 {
 	const char *unable = b->prepare ? b->prepare() : NULL;
 	int i, nr = 0;
@@ -169,14 +180,12 @@ static int candidates(const struct krp_backend *b, struct krp_func **from,
 	for (i = 0; i < n; i++) {
 		const char *why = unable;
 
-		if (from[i]->backend)
-			continue;
 		if (!why && b->refuses)
-			why = b->refuses(from[i]);
+			why = b->refuses(these[i]);
 		if (why)
-			from[i]->why = why;
+			these[i]->why = why;
 		else
-			to[nr++] = from[i];
+			these[nr++] = these[i];
 	}
 	return nr;
 }
@@ -190,7 +199,9 @@ static int try_backend(const struct krp_backend *b, struct krp_func **these,
 	some = kvmalloc_array(n, sizeof(*some), GFP_KERNEL);
 	if (!some)
 		return -ENOMEM;
-	nr = candidates(b, these, n, some);
+	nr = unprobed(these, n, some);
+	if (nr)
+		nr = candidates(b, some, nr);
 	if (nr)
 		ret = b->attach(some, nr);
 	kvfree(some);
@@ -214,7 +225,7 @@ static int attach_all(struct krp_func **these, int n)
 	int i, ret = 0;
 
 	for (i = 0; i < n; i++)
-		if (forced == &krp_kretprobe)
+		if (forced && forced != backends[0])
 			these[i]->why = "backend asks for it";
 	for (i = 0; i < ARRAY_SIZE(backends) && n && !ret; i++)
 		if (!forced || forced == backends[i])

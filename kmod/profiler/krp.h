@@ -72,7 +72,7 @@ struct krp_base {
  * @syscall: it is called as system calls are
  * @maxactive: calls that can be in progress at once, if the backend limits it
  * @backend: how it is probed, or NULL while that is not decided
- * @why: why the cheaper backends were not taken, or NULL
+ * @why: why the next cheaper backend was not taken, or NULL
  * @error: what the last backend that was tried answered
  * @probe: belongs to the backend
  * @bias: ticks that the probe adds to each duration
@@ -141,6 +141,7 @@ struct krp_backend {
 };
 
 extern const struct krp_backend krp_direct;
+extern const struct krp_backend krp_rethook;
 extern const struct krp_backend krp_kretprobe;
 
 /* Parameters of the module, constant once it is loaded. */
@@ -154,13 +155,15 @@ void krp_counts_sum(const struct krp_func *f, struct krp_counts *sum);
 u64 krp_counts_in_flight(const struct krp_func *f);
 void krp_counts_reset(struct krp_func *f);
 
-/* krp_deny.c: functions that only a kretprobe can be put on */
+/* krp_deny.c: functions that cheaper backends leave alone */
 const char *krp_denied(const char *symbol);
+const char *krp_notes_caller(const char *symbol);
 
 /* krp_calibrate.c: what a probe adds to a duration */
 s64 krp_measure_bias(const struct krp_counts __percpu *counts,
 		     void (*target)(void));
 void krp_target_kretprobe(void);
+void krp_target_rethook(void);
 void krp_target_direct(void);
 void krp_target_syscall(void);
 
@@ -168,6 +171,7 @@ void krp_target_syscall(void);
 extern unsigned long krp_plain_return, krp_skipping_return;
 const char *krp_code_prepare(void);
 bool krp_may_return(unsigned long addr);
+bool krp_has_ftrace_site(unsigned long addr);
 
 /* krp_sweep.c: calls in progress when their trampoline goes away */
 void krp_sweep(struct krp_func **funcs, int n, struct krp_func *nobody);

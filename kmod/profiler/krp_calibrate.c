@@ -29,6 +29,11 @@ noinline __noclone void krp_target_kretprobe(void)
 	asm volatile("# kretprobe");
 }
 
+noinline __noclone void krp_target_rethook(void)
+{
+	asm volatile("# rethook");
+}
+
 noinline __noclone void krp_target_direct(void)
 {
 	asm volatile("# direct");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What is in the kernel's code: how a function returns on this machine, where a
- * return is that others can be sent to, and whether a function has any.
+ * return is that others can be sent to, whether a function has any, and whether
+ * ftrace can call from it.
  */
 #include <linux/build_bug.h>
 #include <linux/fs.h>
@@ -155,6 +156,23 @@ static bool leaves(unsigned long at, const u8 *code, unsigned long start,
 	if (is_return(at, code))
 		return true;
 	return to >= __START_KERNEL_map && (to < start || to >= end);
+}
+
+/**
+ * krp_has_ftrace_site() - Tell whether ftrace can call from a place.
+ * @addr: the place, where a function can be probed
+ *
+ * Its call is there, or the nop that it has left.
+ */
+bool krp_has_ftrace_site(unsigned long addr)
+{
+	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	u8 code[sizeof(nop)];
+
+	if (!read_text(code, addr, sizeof(code)))
+		return false;
+	return code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xcc ||
+	       !memcmp(code, nop, sizeof(nop));
 }
 
 /**

@@ -89,6 +89,22 @@ static const struct {
 };
 
 /**
+ * krp_notes_caller() - Tell whether a function needs to know its caller.
+ * @symbol: its name in kallsyms
+ *
+ * It finds another one when its return is hooked. KMP's kretprobes do, too, if
+ * they come after that.
+ *
+ * Return: That in words, or NULL if it does not.
+ */
+const char *krp_notes_caller(const char *symbol)
+{
+	const char *why = krp_denied(symbol);
+
+	return why == caller ? why : NULL;
+}
+
+/**
  * krp_denied() - Tell why a function must not be probed directly.
  * @symbol: its name in kallsyms
  *

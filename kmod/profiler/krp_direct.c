@@ -17,8 +17,6 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 
 #include "krp.h"
 #include "krp_clock.h"
@@ -62,21 +60,9 @@ static const char *direct_prepare(void)
 	return krp_code_prepare();
 }
 
-/* Where ftrace would put its call there is one, or the nop it has left. */
-static bool has_ftrace_site(unsigned long addr)
-{
-	static const u8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
-	u8 code[5];
-
-	if (copy_from_kernel_nofault(code, (void *)addr, sizeof(code)))
-		return false;
-	return code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xcc ||
-	       !memcmp(code, nop, sizeof(nop));
-}
-
 static const char *direct_refuses(const struct krp_func *f)
 {
-	if (!has_ftrace_site(f->addr))
+	if (!krp_has_ftrace_site(f->addr))
 		return "ftrace does not call from it";
 	if (f->args == KRP_ARGS_UNKNOWN)
 		return "nobody said in args how many arguments it takes";

@@ -140,8 +140,8 @@ char *krp_missed_text(size_t *len)
  * krp_backends_text() - Make the contents of `backends`.
  * @len: set to the length of the text
  *
- * One line for each function, `name:backend:symbol in kallsyms:reason`: why no
- * cheaper backend was taken, or nothing if there is none.
+ * One line for each function, `name:backend:symbol in kallsyms:reason`: why the
+ * next cheaper backend was not taken, or nothing if there is none.
  *
  * Context: Sleeps.
  * Return: The text, for kvfree(), or NULL when there is no memory.

@@ -104,7 +104,7 @@ MODULE_PARM_DESC(args,
 
 module_param_cb(backend, &word_ops, &backend, 0444);
 MODULE_PARM_DESC(backend,
-		 "direct or kretprobe: probe all functions in this way (default: the cheapest that is safe)");
+		 "direct, rethook or kretprobe: probe all functions in this way (default: the cheapest that is safe)");
 
 module_param_cb(clock, &word_ops, &clock, 0444);
 MODULE_PARM_DESC(clock,
