@@ -20,7 +20,7 @@ import (
 )
 
 // backends are the ways to probe functions that the groups about calls are
-// done with, each in a boot of its own.
+// done with, each in a boot of its own on each kernel.
 var backends = []string{"direct", "kretprobe"}
 
 var (
@@ -35,9 +35,9 @@ func TestParameters(t *testing.T) { run(t, guesttest.Series, job("parameters"), 
 
 func TestChanges(t *testing.T) { eachKernel(t, job("changes"), nil) }
 
-func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil) }
+func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil, guesttest.AllSeries...) }
 
-func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil) }
+func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil, kmod.NewestSeries) }
 
 // TestSleepersAndThunks is about kernels in which a return is a jump: to code
 // that some processors of AMD's want, and to code that counts calls and returns,
@@ -62,19 +62,32 @@ func TestWithoutSweep(t *testing.T) {
 	t.Parallel()
 	j := job("some sleepers")
 	j.Backend = "direct"
-	k := guesttest.Kernel(t)
-	cfg := config(t, kmod.DefaultSeries, j, nil)
-	i := slices.IndexFunc(cfg.Files, func(f guest.File) bool { return f.Path == profilertest.ProfilerPath })
-	cfg.Files[i].Source = guesttest.ModuleFor(t, k, kmod.ProfilerModule, without(t, kmod.ProfilerSource(), "krp_direct.c", "		krp_sweep(funcs, n, &krp_nobody);\n")).Path
+	cfg := config(t, kmod.DefaultSeries, j, profiler(t, replaced(t, "krp_direct.c", "		krp_sweep(funcs, n, &krp_nobody);\n", "")))
 	rep := guesttest.Boot(t, cfg)
 	if rep.Ending != guest.KernelOops || !strings.Contains(rep.Console, "RIP: ") || !strings.Contains(rep.Console, "poison") {
 		t.Errorf("%v: %s\nconsole:\n%s", rep.Ending, rep.Detail, rep.Console)
 	}
 }
 
-// without returns sources from which a piece of text is missing.
-func without(t *testing.T, source fs.FS, file, text string) fs.FS {
+// TestWithoutRethook is about a kernel that has no rethook by the names that the
+// module looks for.
+func TestWithoutRethook(t *testing.T) {
+	run(t, kmod.DefaultSeries, job("without rethook"), profiler(t, replaced(t, "rethooks.c", `"rethook_hook"`, `"no_rethook_hook"`)))
+}
+
+// profiler puts a module that is made of other sources in the place of
+// profiler.ko.
+func profiler(t *testing.T, source fs.FS) func(*guest.Config) {
+	return func(c *guest.Config) {
+		i := slices.IndexFunc(c.Files, func(f guest.File) bool { return f.Path == profilertest.ProfilerPath })
+		c.Files[i].Source = guesttest.ModuleFor(t, guesttest.Kernel(t), kmod.ProfilerModule, source).Path
+	}
+}
+
+// replaced returns profiler.ko's sources with a piece of text replaced.
+func replaced(t *testing.T, file, text, by string) fs.FS {
 	t.Helper()
+	source := kmod.ProfilerSource()
 	all := fstest.MapFS{}
 	err := fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -90,7 +103,7 @@ func without(t *testing.T, source fs.FS, file, text string) fs.FS {
 	if n := bytes.Count(all[file].Data, []byte(text)); n != 1 {
 		t.Fatalf("%s has %d times, not once: %s", file, n, text)
 	}
-	all[file].Data = bytes.Replace(all[file].Data, []byte(text), nil, 1)
+	all[file].Data = bytes.Replace(all[file].Data, []byte(text), []byte(by), 1)
 	return all
 }
 
@@ -99,8 +112,10 @@ func TestShared(t *testing.T) {
 	j := job("shared")
 	j.Backend = "direct"
 	eachKernel(t, j, nil)
-	j.Backend = "kretprobe"
-	t.Run(j.Backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
+	for _, backend := range []string{"rethook", "kretprobe"} {
+		j.Backend = backend
+		t.Run(backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
+	}
 }
 
 // TestManySleepers has 10,000 threads, some 300 MiB. The kernel allows only as
@@ -137,15 +152,8 @@ func TestManyBlocks(t *testing.T) {
 // TestTwoProcessors is about races. Nothing in it depends on time.
 func TestTwoProcessors(t *testing.T) {
 	j := job("two processors")
-	edit := func(c *guest.Config) { c.Clock = guest.TCG }
-	for _, j.Backend = range backends {
-		j.Pairs = *pairs
-		// Blocks are traced in the same way whatever functions are.
-		if j.Backend != backends[0] {
-			j.Pairs /= 10
-		}
-		t.Run(j.Backend, func(t *testing.T) { eachKernel(t, j, edit) })
-	}
+	j.Pairs = *pairs
+	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG }, kmod.DefaultSeries)
 }
 
 // TestCycles takes a second or two for each cycle, and says nothing meanwhile.
@@ -155,7 +163,7 @@ func TestCycles(t *testing.T) {
 	eachProbing(t, j, func(c *guest.Config) {
 		c.Clock = guest.TCG
 		c.SilenceLimit = 5*time.Minute + time.Duration(*cycles)*10*time.Second
-	})
+	}, kmod.NewestSeries)
 }
 
 func job(group string) profilertest.Job { return profilertest.Job{Group: group} }
@@ -167,12 +175,19 @@ func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
 	}
 }
 
-// eachProbing runs a group on each kernel with each backend.
-func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
+// eachProbing runs a group on each kernel with each backend, and on some with
+// the one in the middle, whose parts the others have as well.
+func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config), rethookOn ...string) {
 	for _, backend := range backends {
 		j.Backend = backend
 		t.Run(backend, func(t *testing.T) { eachKernel(t, j, edit) })
 	}
+	j.Backend = "rethook"
+	t.Run(j.Backend, func(t *testing.T) {
+		for _, series := range rethookOn {
+			t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
+		}
+	})
 }
 
 // run boots a guest that does a group of checks, each of which is a subtest.

@@ -12,8 +12,9 @@ import (
 
 // Names of backends, as the module has them.
 const (
-	kretprobe = "kretprobe"
 	direct    = "direct"
+	rethook   = "rethook"
+	kretprobe = "kretprobe"
 )
 
 // mostArgs are the words of arguments that fit into registers. No function that
@@ -62,8 +63,8 @@ func backendOf(t *T, p *kmod.Profiler, symbol string) string {
 func wantBackend(t *T, p *kmod.Profiler, except ...string) {
 	for _, b := range must(p.Backends())(t) {
 		want := t.job.Backend
-		if kmod.TestbedArgs[b.Symbol] > mostArgs {
-			want = kretprobe
+		if want == direct && kmod.TestbedArgs[b.Symbol] > mostArgs {
+			want = rethook
 		}
 		if want != "" && b.Backend != want && !slices.Contains(except, b.Symbol) {
 			t.Errorf("%s is probed by %s, want %s: %s", b.Symbol, b.Backend, want, b.Why)

@@ -37,32 +37,57 @@ func probing(t *T, p *kmod.Profiler) map[string]string {
 func choice(t *T) {
 	loadTestbed(t)
 	const (
-		unknown = "kretprobe:nobody said in args how many arguments it takes"
-		stays   = "kretprobe:it does not return"
+		unknown = "rethook:nobody said in args how many arguments it takes"
+		stays   = "rethook:it does not return"
 	)
 	vmalloc := inThisKernel("vmalloc")
 	p := load(t, []string{"sys_getpid", "vfs_read", "vfs_write", "tb_args8", "sys_exit_group", "do_exit", "do_task_dead", vmalloc, "do_idle"},
 		kmod.Param{Name: "args", Value: "vfs_read:4,__x64_sys_clone:1,tb_args8:8,do_exit:1,do_task_dead:0,do_idle:0," + vmalloc + ":1"})
 	want := map[string]string{
 		"sys_getpid": "direct:", "vfs_read": "direct:", "vfs_write": unknown,
-		"tb_args8":       "kretprobe:it takes arguments on the stack",
+		"tb_args8":       "rethook:it takes arguments on the stack",
 		"sys_exit_group": stays, "do_exit": stays, "do_task_dead": stays,
 		vmalloc:   "kretprobe:it notes its caller",
-		"do_idle": "kretprobe:idle tasks sleep in it, which are in no list of tasks",
+		"do_idle": "rethook:idle tasks sleep in it, which are in no list of tasks",
 	}
 	if diff := cmp.Diff(want, probing(t, p)); diff != "" {
 		t.Errorf("by itself (-want +got)\n%s", diff)
 	}
 	ok(t, remove(kmod.ProfilerModule))
-	p = load(t, []string{"sys_getpid"}, kmod.Param{Name: "backend", Value: "kretprobe"})
-	if got := probing(t, p)["sys_getpid"]; got != "kretprobe:backend asks for it" {
-		t.Errorf("by force: %s", got)
+	for _, backend := range []string{rethook, kretprobe} {
+		p = load(t, []string{"sys_getpid"}, kmod.Param{Name: "backend", Value: backend})
+		if got := probing(t, p)["sys_getpid"]; got != backend+":backend asks for it" {
+			t.Errorf("by force: %s", got)
+		}
+		ok(t, remove(kmod.ProfilerModule))
 	}
-	ok(t, remove(kmod.ProfilerModule))
 	p = load(t, []string{"sys_getpid"}, kmod.Param{Name: "clock", Value: "mono"})
-	if got := probing(t, p)["sys_getpid"]; got != "kretprobe:the clock is not the TSC" {
+	if got := probing(t, p)["sys_getpid"]; got != "rethook:the clock is not the TSC" {
 		t.Errorf("on the other clock: %s", got)
 	}
+}
+
+// withoutRethook is about a kernel in which rethook is not to be found.
+func withoutRethook(t *T) {
+	const why = "this kernel's rethook is not to be found"
+	tb := loadTestbed(t)
+	before := takeFootprint(t)
+	p := load(t, []string{"tb_args8", "sys_getpid"})
+	want := map[string]string{"tb_args8": "kretprobe:" + why, "sys_getpid": "direct:"}
+	if diff := cmp.Diff(want, probing(t, p)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	must(tb.Args8(100))(t)
+	if got := invocations(t, p)["tb_args8"]; got != 100 {
+		t.Errorf("%d invocations, want 100", got)
+	}
+	ok(t, remove(kmod.ProfilerModule))
+	log := openLog(t)
+	if err := attempt(t, "funcs=sys_getpid backend=rethook"); !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("by force: %v, want %v", err, unix.EOPNOTSUPP)
+	}
+	wantOneLine(t, "by force", log.lines(t), []string{"'sys_getpid'", "rethook", why})
+	wantFootprint(t, "unloaded", before)
 }
 
 // noReturn is about functions that do not return, probed all the same.
@@ -88,11 +113,13 @@ func badParameters(t *T) {
 		errno        unix.Errno
 		named        []string
 	}{
-		{"no such backend", "funcs=sys_getpid backend=fprobe", unix.EINVAL, []string{"backend:", "'fprobe'", "direct or kretprobe"}},
+		{"no such backend", "funcs=sys_getpid backend=fprobe", unix.EINVAL, []string{"backend:", "'fprobe'", "direct, rethook or kretprobe"}},
 		{"no such clock", "funcs=sys_getpid clock=hpet", unix.EINVAL, []string{"clock:", "'hpet'", "auto, tsc or mono"}},
 		{"direct where it is not safe", "funcs=sys_getpid,tb_args8 args=tb_args8:8 backend=direct", unix.EOPNOTSUPP, []string{"'tb_args8'", "direct", "on the stack"}},
 		{"direct without args", "funcs=vfs_read backend=direct", unix.EOPNOTSUPP, []string{"'vfs_read'", "nobody said"}},
 		{"direct on another clock", "funcs=sys_getpid backend=direct clock=mono", unix.EOPNOTSUPP, []string{"'sys_getpid'", "TSC"}},
+		{"rethook where the caller matters", "funcs=sys_getpid," + inThisKernel(t, "vmalloc") + " backend=rethook", unix.EOPNOTSUPP, []string{"vmalloc", "rethook", "it notes its caller"}},
+		{"rethook where ftrace does not call from", "funcs=sys_getpid,rcu_is_watching backend=rethook", unix.EOPNOTSUPP, []string{"'rcu_is_watching'", "rethook", "ftrace does not call from it"}},
 		{"args without a number", "funcs=sys_getpid args=vfs_read", unix.EINVAL, []string{"args:", "'vfs_read'"}},
 		{"args without a name", "args=:4", unix.EINVAL, []string{"':4'"}},
 		{"args with too many", "args=f:1,vfs_read:65", unix.EINVAL, []string{"'vfs_read:65'", "64"}},
@@ -187,7 +214,14 @@ func badChange(t *T) {
 // changeUnderSleepers takes functions off that tasks sleep in.
 func changeUnderSleepers(t *T) {
 	tb := [3]*kmod.Testbed{loadTestbed(t), session(t), session(t)}
-	p := load(t, []string{"tb_sleep", "tb_work"}, testbedArgs)
+	for _, backend := range []string{direct, rethook} {
+		changeAsleep(t, tb, backend)
+		ok(t, remove(kmod.ProfilerModule))
+	}
+}
+
+func changeAsleep(t *T, tb [3]*kmod.Testbed, backend string) {
+	p := load(t, []string{"tb_sleep", "tb_work"}, testbedArgs, kmod.Param{Name: "backend", Value: backend})
 	sleepers := []*sleeper{}
 	for _, s := range tb[:2] {
 		sleepers = append(sleepers, asleep(func() error { _, err := s.Sleep(500_000, 1); return err }))
@@ -201,14 +235,14 @@ func changeUnderSleepers(t *T) {
 	ok(t, p.SetFuncs("tb_work", "tb_sleep"))
 	must(tb[0].Sleep(10, 3))(t)
 	if diff := cmp.Diff(map[string]uint64{"tb_work": 4, "tb_sleep": 3}, invocations(t, p)); diff != "" {
-		t.Errorf("invocations (-want +got)\n%s", diff)
+		t.Errorf("%s: invocations (-want +got)\n%s", backend, diff)
 	}
 }
 
-// durations is about what is there with hist, on both backends.
+// durations is about what is there with hist, on all backends.
 func durations(t *T) {
 	tb := loadTestbed(t)
-	for _, backend := range []string{"direct", "kretprobe"} {
+	for _, backend := range []string{direct, rethook, kretprobe} {
 		p := load(t, []string{"tb_work", "tb_work_even"}, testbedArgs, hist, kmod.Param{Name: "backend", Value: backend})
 		// Of 5, 203, 2003 and 20003 instructions; one tick of the clock each.
 		for _, n := range []uint64{1, 100, 1000, 10000} {
@@ -291,7 +325,9 @@ func wantHistogram(t *T, backend string, p *kmod.Profiler) {
 // length, which run without interrupts.
 func calibration(t *T) {
 	tb := loadTestbed(t)
-	for _, c := range []struct{ backend, clock string }{{"direct", "tsc"}, {"kretprobe", "tsc"}, {"kretprobe", "mono"}} {
+	for _, c := range []struct{ backend, clock string }{
+		{direct, "tsc"}, {rethook, "tsc"}, {rethook, "mono"}, {kretprobe, "tsc"}, {kretprobe, "mono"},
+	} {
 		name := c.backend + " on " + c.clock
 		how := []kmod.Param{{Name: "backend", Value: c.backend}, {Name: "clock", Value: c.clock}, testbedArgs}
 		p := load(t, []string{"tb_work", "tb_work_even"}, how...)
@@ -310,12 +346,12 @@ func calibration(t *T) {
 		}
 		ok(t, remove(kmod.ProfilerModule))
 	}
-	p := load(t, []string{"sys_getpid", "tb_work"}, testbedArgs)
+	p := load(t, []string{"sys_getpid", "tb_work", "tb_args8", inThisKernel(t, "vmalloc")}, testbedArgs)
 	var probes []string
 	for _, b := range must(p.Calibration())(t) {
 		probes = append(probes, b.Probe)
 	}
-	if got := strings.Join(probes, " "); got != "direct direct-syscall" {
+	if got := strings.Join(probes, " "); got != "direct direct-syscall rethook kretprobe" {
 		t.Errorf("calibrated %q", got)
 	}
 }
@@ -341,30 +377,47 @@ func wantAverages(t *T, name string, p *kmod.Profiler, tb *kmod.Testbed, added u
 // keepsModules has the module of a hooked function stay, which ftrace would
 // not forget.
 func keepsModules(t *T) {
-	for range 2 {
+	for _, backend := range []string{direct, rethook} {
 		must(kmod.Load(profilertest.TestbedPath))(t)
-		p := load(t, []string{"tb_work"}, testbedArgs)
-		if how := probing(t, p)["tb_work"]; how != "direct:" {
-			t.Errorf("tb_work is probed by %s", how)
-		}
-		if err := remove(kmod.TestbedModule); !errors.Is(err, unix.EWOULDBLOCK) {
-			t.Errorf("unload a module that is profiled: %v, want %v", err, unix.EWOULDBLOCK)
+		p := load(t, []string{"tb_work", "sys_times"}, testbedArgs, kmod.Param{Name: "backend", Value: backend})
+		for range 2 {
+			ok(t, p.SetFuncs("tb_work", "sys_times"))
+			if err := remove(kmod.TestbedModule); !errors.Is(err, unix.EWOULDBLOCK) {
+				t.Errorf("unload a module that is profiled by %s: %v, want %v", backend, err, unix.EWOULDBLOCK)
+			}
+			if backend == rethook {
+				// It is forgotten as soon as its functions are.
+				ok(t, p.SetFuncs("sys_times"))
+				ok(t, remove(kmod.TestbedModule))
+				must(kmod.Load(profilertest.TestbedPath))(t)
+			}
 		}
 		ok(t, remove(kmod.ProfilerModule))
 		ok(t, remove(kmod.TestbedModule))
 	}
 }
 
+const nrFuncs = 500
+
 // hundreds loads many functions, in the time of a few: the kernel's symbols are
 // read through once, and all are hooked in one go.
 func hundreds(t *T) {
-	const many = 500
 	tb := loadTestbed(t)
-	names := append(probeable(t, many-1), "sys_times")
-	args := "sys_times:1"
-	for _, name := range names[:many-1] {
-		args += "," + name + ":3"
+	names := append(probeable(t, nrFuncs-1), "sys_times")
+	// What is known of the arguments decides how they are probed.
+	for _, c := range []struct {
+		backend string
+		words   int
+	}{{direct, mostArgs}, {rethook, mostArgs + 1}} {
+		args := "sys_times:1"
+		for _, name := range names[:nrFuncs-1] {
+			args += fmt.Sprintf(",%s:%d", name, c.words)
+		}
+		loadHundreds(t, tb, names, args, c.backend)
 	}
+}
+
+func loadHundreds(t *T, tb *kmod.Testbed, names []string, args, backend string) {
 	began := time.Now()
 	ok(t, attempt(t, "funcs=sys_times"))
 	one := time.Since(began)
@@ -376,19 +429,19 @@ func hundreds(t *T) {
 	must(tb.Call("__x64_sys_times", 7))(t)
 	stats := must(kmod.ParseStats([]byte(shOK(t, "cat stats"))))(t)
 	how := must(kmod.ParseBackends([]byte(shOK(t, "cat backends"))))(t)
-	if len(stats) != many || stats[many-1].Invocations != 7 {
+	if len(stats) != nrFuncs || stats[nrFuncs-1].Invocations != 7 {
 		t.Errorf("%d lines, the last is %+v", len(stats), stats[len(stats)-1])
 	}
-	direct := slices.DeleteFunc(how, func(b kmod.Backend) bool { return b.Backend != "direct" })
-	if len(direct) < many*9/10 {
-		t.Errorf("%d of %d are probed directly", len(direct), many)
+	how = slices.DeleteFunc(how, func(b kmod.Backend) bool { return b.Backend != backend })
+	if len(how) < nrFuncs*9/10 {
+		t.Errorf("%d of %d are probed by %s", len(how), nrFuncs, backend)
 	}
 	began = time.Now()
 	ok(t, remove(kmod.ProfilerModule))
-	t.Logf("%v to load 1, %v to load %d, %d of them direct; %v to unload", one, took, many, len(direct), time.Since(began))
+	t.Logf("%v to load 1, %v to load %d, %d of them by %s; %v to unload", one, took, nrFuncs, len(how), backend, time.Since(began))
 	// On the exact clock. To read through the symbols 500 times is 10 s and more.
 	if took > one+3*time.Second {
-		t.Errorf("%v to load 1 function, but %v to load %d", one, took, many)
+		t.Errorf("%v to load 1 function, but %v to load %d", one, took, nrFuncs)
 	}
 }
 

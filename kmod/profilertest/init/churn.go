@@ -103,7 +103,11 @@ func (m *turmoil) scanMeanwhile() error {
 // interrupts, while others stay and memory is scanned. In the end the report
 // must be about what is there: by the testbed, and by the kernel's own list.
 func churn(t *T) {
-	each := uint64((t.job.Pairs/2 + churnBatch - 1) / churnBatch * churnBatch)
+	pairs := t.job.Pairs
+	if t.job.Backend != direct {
+		pairs /= 10 // blocks are traced in the same way, however functions are probed
+	}
+	each := uint64((pairs/2 + churnBatch - 1) / churnBatch * churnBatch)
 	tb, planter := loadTestbed(t), session(t)
 	p := load(t, nil)
 	must(tb.Plant("data", churnStay, 4096))(t)

@@ -41,10 +41,14 @@ var groups = map[string][]check{
 		{"other functions", change},
 		{"other functions that are bad", badChange},
 		{"other functions under sleepers", changeUnderSleepers},
+		{"jumps between backends", unloadUnderBoth},
 		{"durations", durations},
 		{"calibration", calibration},
 		{"modules of functions", keepsModules},
 		{"hundreds of functions", hundreds},
+	},
+	"without rethook": {
+		{"choice of backends", withoutRethook},
 	},
 	"sleepers": {
 		{"unload under 50 for 1 s", unloadUnder(50, time.Second)},

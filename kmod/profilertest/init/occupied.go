@@ -56,7 +56,7 @@ func patched(t *T) {
 
 	ok(t, other.Patch("tb_recurse"))
 	p := load(t, []string{"tb_recurse", "tb_args8"})
-	if b := backendOf(t, p, "tb_recurse"); b != kretprobe {
+	if b := backendOf(t, p, "tb_recurse"); b == direct {
 		t.Errorf("a function that is patched is probed by %s", b)
 	}
 	countsWhileOccupied(t, "function patched", p, tb)

@@ -100,6 +100,32 @@ func unloadUnder(n uint64, each time.Duration) func(*T) {
 	}
 }
 
+// unloadUnderBoth has functions that one backend probes end in jumps to those of
+// another, each of which finds a return address of the other's.
+func unloadUnderBoth(t *T) {
+	const n = 50
+	tb := loadTestbed(t)
+	before := takeFootprint(t)
+	for _, c := range []struct{ direct, rethook string }{
+		{"tb_sleeper_jump", "tb_sleeper_landing"}, {"tb_sleeper_landing", "tb_sleeper_jump"},
+	} {
+		p := load(t, sleeperFuncs, kmod.Param{Name: "args", Value: c.direct + ":2"})
+		if d, r := backendOf(t, p, c.direct), backendOf(t, p, c.rethook); d != direct || r != rethook {
+			t.Fatalf("%s is probed by %s, and %s by %s", c.direct, d, c.rethook, r)
+		}
+		wantWell(t, must(tb.Sleepers(n, time.Millisecond, 1))(t), n)
+		wantSleeperCalls(t, p, n)
+		s := startAsleep(t, tb, n, time.Second)
+		text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
+		unload(t)
+		antidote := poison(t, text)
+		wantAsleep(t, "after rmmod", s, n)
+		wantWell(t, s, n)
+		antidote()
+	}
+	wantFootprint(t, "after all have returned", before)
+}
+
 // manySleepers has more calls in progress than any table of them would hold.
 func manySleepers(t *T) {
 	const n = 10_000
