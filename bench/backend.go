@@ -17,13 +17,15 @@ type Backend string
 // All ways of probing, in the order in which they are measured.
 const (
 	Direct        Backend = "direct"
+	RetHook       Backend = "rethook"
 	KRetProbe     Backend = "kretprobe"
 	DirectHist    Backend = "direct+hist"
+	RetHookHist   Backend = "rethook+hist"
 	KRetProbeHist Backend = "kretprobe+hist"
 )
 
 // AllBackends are what the word "all" means in [ParseBackends].
-var AllBackends = []Backend{Direct, KRetProbe, DirectHist, KRetProbeHist}
+var AllBackends = []Backend{Direct, RetHook, KRetProbe, DirectHist, RetHookHist, KRetProbeHist}
 
 // DefaultBackends are the module's choice for system calls, and the one that
 // works everywhere.

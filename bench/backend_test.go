@@ -19,9 +19,9 @@ func TestParseBackends(t *testing.T) {
 	}{
 		"one":         {[]string{"direct+hist"}, []Backend{DirectHist}, ""},
 		"two":         {[]string{"kretprobe", "direct"}, []Backend{KRetProbe, Direct}, ""},
-		"all":         {[]string{"all"}, []Backend{Direct, KRetProbe, DirectHist, KRetProbeHist}, ""},
+		"all":         {[]string{"all"}, []Backend{Direct, RetHook, KRetProbe, DirectHist, RetHookHist, KRetProbeHist}, ""},
 		"none":        {nil, nil, "no backends are given"},
-		"unknown":     {[]string{"direct", "fprobe"}, nil, `there is no backend "fprobe"; use some of direct, kretprobe, direct+hist, kretprobe+hist, or all`},
+		"unknown":     {[]string{"direct", "fprobe"}, nil, `there is no backend "fprobe"; use some of direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all`},
 		"twice":       {[]string{"direct", "direct"}, nil, "direct is given twice"},
 		"all of some": {[]string{"direct", "all"}, nil, `there is no backend "all"`},
 	} {
@@ -39,6 +39,7 @@ func TestBackendParams(t *testing.T) {
 	args := kmod.Param{Name: "args", Value: testbedArgs}
 	for b, want := range map[Backend][]kmod.Param{
 		Direct:        {{Name: "backend", Value: "direct"}, args},
+		RetHook:       {{Name: "backend", Value: "rethook"}, args},
 		KRetProbeHist: {{Name: "backend", Value: "kretprobe"}, args, {Name: "hist", Value: "Y"}},
 	} {
 		if diff := cmp.Diff(want, b.params()); diff != "" {

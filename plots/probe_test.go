@@ -151,11 +151,11 @@ func TestBackends(t *testing.T) {
 		return p
 	}
 	// In whatever order they come, and whatever others there are.
-	got, err := probe("new", "kretprobe+hist", "newer", "direct").backends()
+	got, err := probe("new", "kretprobe+hist", "newer", "rethook", "direct").backends()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []backend{{"direct", blue}, {"kretprobe+hist", orange}, {"new", spare[0]}, {"newer", spare[1]}}
+	want := []backend{{"direct", blue}, {"rethook", green}, {"kretprobe+hist", orange}, {"new", spare[0]}, {"newer", spare[1]}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(backend{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -14,23 +14,28 @@ import (
 )
 
 // The colours are those of Okabe and Ito, which people with any kind of colour
-// vision tell apart. A backend keeps its colour from chart to chart, and one
-// that also counts in a histogram has the light shade of the one that does not.
+// vision tell apart, and a tint of their green. A backend keeps its colour from
+// chart to chart, and one that also counts in a histogram has the light shade of
+// the one that does not.
 var (
 	blue      = color.RGBA{0x00, 0x72, 0xB2, 0xFF}
 	skyBlue   = color.RGBA{0x56, 0xB4, 0xE9, 0xFF}
+	green     = color.RGBA{0x00, 0x9E, 0x73, 0xFF}
+	paleGreen = color.RGBA{0x7F, 0xCE, 0xB9, 0xFF}
 	vermilion = color.RGBA{0xD5, 0x5E, 0x00, 0xFF}
 	orange    = color.RGBA{0xE6, 0x9F, 0x00, 0xFF}
 
 	// For backends that are not named here, in the order they come.
 	spare = []color.Color{
-		color.RGBA{0x00, 0x9E, 0x73, 0xFF}, color.RGBA{0xCC, 0x79, 0xA7, 0xFF}, color.RGBA{0x66, 0x66, 0x66, 0xFF},
+		color.RGBA{0xCC, 0x79, 0xA7, 0xFF}, color.RGBA{0x66, 0x66, 0x66, 0xFF}, color.RGBA{0x00, 0x00, 0x00, 0xFF},
 	}
 )
 
 // known backends, in the order in which a chart shows them.
 var known = []backend{
-	{"direct", blue}, {"direct+hist", skyBlue}, {"kretprobe", vermilion}, {"kretprobe+hist", orange},
+	{"direct", blue}, {"direct+hist", skyBlue},
+	{"rethook", green}, {"rethook+hist", paleGreen},
+	{"kretprobe", vermilion}, {"kretprobe+hist", orange},
 }
 
 type backend struct {

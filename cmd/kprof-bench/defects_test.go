@@ -31,6 +31,9 @@ var (
 		{"krp_kretprobe.c",
 			"	this_cpu_inc(p->counts->entered);\n",
 			"	static atomic_t calls;\n\n	if (atomic_inc_return(&calls) % 1000)\n		this_cpu_inc(p->counts->entered);\n"},
+		{"krp_rethook.c",
+			"	this_cpu_inc(p->counts->entered);\n",
+			"	static atomic_t calls;\n\n	if (atomic_inc_return(&calls) % 1000)\n		this_cpu_inc(p->counts->entered);\n"},
 		{"krp_trampolines.S",
 			"	incq	%gs:KRP_ENTERED(%rax)\n",
 			"	.pushsection .data\n.Lleft_\\@:	.long 1000\n	.popsection\n" +
@@ -94,9 +97,10 @@ func TestDefectsAreFound(t *testing.T) {
 			// The calibration makes 4096 calls each time, so that the next one
 			// that is forgotten is the 904th; of 500 none is. The system call
 			// is profiled four times anew, and its warm-up counts too.
-			bothBackends("invocations", "sys_getpid", "tb_work(1)", "tb_work(100)", "tb_work(1000)", "tb_work_even(32)"),
+			eachBackend("invocations", "sys_getpid", "tb_work(1)", "tb_work(100)", "tb_work(1000)", "tb_work_even(32)"),
 			[]string{
 				"FAILED  sys_getpid by direct: invocations: 4096 calls were made, profiler.ko reports 4092\n",
+				"FAILED  sys_getpid by rethook: invocations: 4096 calls were made, profiler.ko reports 4092\n",
 				"FAILED  sys_getpid by kretprobe: invocations: 4096 calls were made, profiler.ko reports 4092\n",
 				"FAILED  tb_work(1) by direct: invocations: 8000 calls were made, profiler.ko reports 7992\n",
 				"FAILED  tb_work(1000) by kretprobe: invocations: 5000 calls were made, profiler.ko reports 4995\n",
@@ -110,9 +114,10 @@ func TestDefectsAreFound(t *testing.T) {
 			"leak scan: callers",
 			// Of 20003 instructions 10 are less than is let pass, unless
 			// interrupts have added as much already.
-			append(bothBackends("average", "sys_getpid", "tb_work(1)", "tb_work(100)", "tb_work(1000)", "tb_work_even(32)"), "vmallocinfo: callers"),
+			append(eachBackend("average", "sys_getpid", "tb_work(1)", "tb_work(100)", "tb_work(1000)", "tb_work_even(32)"), "vmallocinfo: callers"),
 			[]string{
 				"FAILED  sys_getpid by direct: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
+				"FAILED  sys_getpid by rethook: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
 				"FAILED  sys_getpid by kretprobe: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
 				"FAILED  vmallocinfo: callers: 1003 blocks are reported with another place of allocation than the kernel noted; the first is ",
 				"FAILED  leak scan of directmap: callers: 1003 blocks are reported with a wrong place of allocation; the first is ",
@@ -125,7 +130,7 @@ func TestDefectsAreFound(t *testing.T) {
 			if err := os.WriteFile(out, []byte("of an earlier run\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			got := kprofBench(t, "run", "--funcs", "sys_getpid", "--calls", "4096", "--out", out, "--profiler", sourcesWith(t, test.defects...))
+			got := kprofBench(t, "run", "--funcs", "sys_getpid", "--backends", "direct,rethook,kretprobe", "--calls", "4096", "--out", out, "--profiler", sourcesWith(t, test.defects...))
 			got.must(t, 1, append(test.words, "\nFAIL: "), []string{"results.txt is not written"})
 			if text, err := os.ReadFile(out); err != nil || string(text) != "of an earlier run\n" {
 				t.Errorf("the results of an earlier run are now %q, %v", text, err)
@@ -139,11 +144,11 @@ func TestDefectsAreFound(t *testing.T) {
 	}
 }
 
-// bothBackends are the names of a check of functions, in order.
-func bothBackends(check string, functions ...string) []string {
+// eachBackend are the names of a check of functions, in order.
+func eachBackend(check string, functions ...string) []string {
 	var names []string
 	for _, f := range functions {
-		names = append(names, f+" by direct: "+check, f+" by kretprobe: "+check)
+		names = append(names, f+" by direct: "+check, f+" by kretprobe: "+check, f+" by rethook: "+check)
 	}
 	return names
 }

@@ -71,7 +71,7 @@ oopsed or warned, 4 it hung, 5 it did not boot.`,
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
-		"ways of probing that are measured: direct, kretprobe, direct+hist, kretprobe+hist, or all")
+		"ways of probing that are measured: direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all")
 	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")
 	cmd.Flags().IntVar(&f.calls, "calls", 0, "probed calls of each function (default: what suits it)")
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount),

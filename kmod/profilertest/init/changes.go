@@ -118,7 +118,7 @@ func badParameters(t *T) {
 		{"direct where it is not safe", "funcs=sys_getpid,tb_args8 args=tb_args8:8 backend=direct", unix.EOPNOTSUPP, []string{"'tb_args8'", "direct", "on the stack"}},
 		{"direct without args", "funcs=vfs_read backend=direct", unix.EOPNOTSUPP, []string{"'vfs_read'", "nobody said"}},
 		{"direct on another clock", "funcs=sys_getpid backend=direct clock=mono", unix.EOPNOTSUPP, []string{"'sys_getpid'", "TSC"}},
-		{"rethook where the caller matters", "funcs=sys_getpid," + inThisKernel(t, "vmalloc") + " backend=rethook", unix.EOPNOTSUPP, []string{"vmalloc", "rethook", "it notes its caller"}},
+		{"rethook where the caller matters", "funcs=sys_getpid," + inThisKernel("vmalloc") + " backend=rethook", unix.EOPNOTSUPP, []string{"vmalloc", "rethook", "it notes its caller"}},
 		{"rethook where ftrace does not call from", "funcs=sys_getpid,rcu_is_watching backend=rethook", unix.EOPNOTSUPP, []string{"'rcu_is_watching'", "rethook", "ftrace does not call from it"}},
 		{"args without a number", "funcs=sys_getpid args=vfs_read", unix.EINVAL, []string{"args:", "'vfs_read'"}},
 		{"args without a name", "args=:4", unix.EINVAL, []string{"':4'"}},
@@ -346,7 +346,7 @@ func calibration(t *T) {
 		}
 		ok(t, remove(kmod.ProfilerModule))
 	}
-	p := load(t, []string{"sys_getpid", "tb_work", "tb_args8", inThisKernel(t, "vmalloc")}, testbedArgs)
+	p := load(t, []string{"sys_getpid", "tb_work", "tb_args8", inThisKernel("vmalloc")}, testbedArgs)
 	var probes []string
 	for _, b := range must(p.Calibration())(t) {
 		probes = append(probes, b.Probe)
