@@ -20,9 +20,6 @@
 #include <linux/static_call.h>
 #include <linux/version.h>
 #include <linux/vmalloc.h>
-#ifdef CONFIG_X86
-#include <asm/cpufeature.h>
-#endif
 
 /* Those between are not known to work: nobody has tried them. */
 #define KPROF_IS_SERIES(major, minor) \
@@ -126,21 +123,6 @@ static inline pte_t *kprof_lookup_address(unsigned long addr,
 
 #define lookup_address(addr, level)	kprof_lookup_address(addr, level)
 #endif
-
-/*
- * Whether a function that only its name led to may be called. A kernel that
- * is built for indirect branch tracking takes the mark off functions that it
- * never calls indirectly itself, and a kprobe's address lies behind the mark
- * anyhow. A processor that does the tracking traps such a call.
- */
-static inline bool kprof_can_call_found(void)
-{
-#ifdef CONFIG_X86_KERNEL_IBT
-	return !cpu_feature_enabled(X86_FEATURE_IBT);
-#else
-	return true;
-#endif
-}
 
 #ifdef CONFIG_FUNCTION_GRAPH_TRACER
 /* Words of a task's ret_stack that are in use. */
@@ -269,7 +251,7 @@ unsigned long kprof_symbol_address(const char *name);
 /*
  * Calls fn for each symbol of the kernel without modules, in the order of
  * addresses. Does nothing on a kernel that finds a symbol by its name in little
- * time anyway; those may forbid to call a function by its address, too.
+ * time anyway.
  */
 #if KPROF_IS_SERIES(6, 1)
 struct kprof_each {

@@ -16,6 +16,7 @@
 #include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
+#include <linux/static_call.h>
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
@@ -23,7 +24,18 @@
 #include "symbols.h"
 #include "vmap.h"
 
-static typeof(find_vmap_area) *lookup_area;
+/*
+ * The kernel does not export it. A static call becomes a direct one, which a
+ * processor that tracks indirect branches does not look at.
+ */
+DEFINE_STATIC_CALL_NULL(kprof_find_area, find_vmap_area);
+
+static bool found;
+
+static struct vmap_area *lookup_area(unsigned long addr)
+{
+	return static_call(kprof_find_area)(addr);
+}
 
 /**
  * vmap_init() - Find out how to look areas up.
@@ -32,11 +44,14 @@ static typeof(find_vmap_area) *lookup_area;
  */
 void vmap_init(void)
 {
-	if (kprof_can_call_found())
-		lookup_area = (void *)kprof_symbol_address("find_vmap_area");
-	if (!lookup_area)
+	unsigned long addr = kprof_symbol_address("find_vmap_area");
+
+	if (addr)
+		static_call_update(kprof_find_area, (typeof(find_vmap_area) *)addr);
+	else
 		pr_warn(KBUILD_MODNAME
-			": find_vmap_area cannot be called: leaks may read 'not freed yet' when the range contains slab memory\n");
+			": find_vmap_area is not to be found: leaks may read 'not freed yet' when the range contains slab memory\n");
+	found = addr;
 }
 
 /**
@@ -44,7 +59,7 @@ void vmap_init(void)
  */
 bool vmap_known(void)
 {
-	return lookup_area;
+	return found;
 }
 
 /*
@@ -183,7 +198,7 @@ bool vmap_is_bookkeeping(unsigned long where, u64 page)
 {
 	unsigned long start = page << PAGE_SHIFT;
 
-	if (!lookup_area)
+	if (!found)
 		return false;
 	return in_own_area(where, start) || in_previous_area(where, start) ||
 	       in_idle_area(where, start) || in_freed_vm(where, start);
