@@ -46,7 +46,7 @@ var (
 		"f->name, average + 10,\n"}
 	invertsVerdicts = defect{"memleaks.c", "held ? HELD : LEAK", "held ? LEAK : HELD"}
 	wrongCaller     = defect{"memleaks.c",
-		"to + sizeof(LEAK) - 1, b->ip,", "to + sizeof(LEAK) - 1, b->ip - 1,"}
+		"lower_32_bits(b->ip),", "lower_32_bits(b->ip - 1),"}
 	warns = defect{"main.c",
 		begin,
 		begin + "	WARN(1, \"a deliberate warning\\n\");\n"}

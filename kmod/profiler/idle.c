@@ -52,14 +52,15 @@ static bool is_listed(const struct list_head *list)
 }
 
 /**
- * idle_is_free() - Tell whether a page belongs to the page allocator.
- * @page: the page
+ * idle_uncounted_is_free() - Tell whether a page belongs to the page allocator.
+ * @page: the page, which has no references of its own. It may be part of a
+ *	larger one that has.
  *
  * Those that a processor keeps for itself are not told: see idle_word().
  *
  * Context: Any. The answer may be out of date.
  */
-bool idle_is_free(struct page *page)
+bool idle_uncounted_is_free(struct page *page)
 {
 	return !page_count(page) && is_free_buddy_page(page);
 }

@@ -3,9 +3,9 @@
 #ifndef KPROF_IDLE_H
 #define KPROF_IDLE_H
 
+#include <linux/page_ref.h>
 #include <linux/types.h>
 
-struct page;
 struct stack_page;
 
 /**
@@ -20,9 +20,15 @@ struct idle {
 	size_t nr;
 };
 
-bool idle_is_free(struct page *page);
+bool idle_uncounted_is_free(struct page *page);
 bool idle_word(struct idle *idle, struct page *page, unsigned int offset);
 void idle_exit(struct idle *idle);
 void idle_wipe_own_stack(void);
+
+/* Whether a page belongs to the page allocator, which nearly always is told soon. */
+static inline bool idle_is_free(struct page *page)
+{
+	return unlikely(!page_ref_count(page)) && idle_uncounted_is_free(page);
+}
 
 #endif /* KPROF_IDLE_H */

@@ -249,7 +249,7 @@ static int drop_dead(struct report *r, u64 generation, bool gone,
 		if (ret)
 			return ret;
 		if ((gone && !blocks_alive(page, generation)) ||
-		    within_module(blocks[i].ip, THIS_MODULE))
+		    (kmp_family && within_module(blocks[i].ip, THIS_MODULE)))
 			continue;
 		if (!is_mapped(&mapped, page)) {
 			report->stale++;
