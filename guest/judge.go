@@ -26,6 +26,9 @@ func (s *session) judge(exitErr error, said string) (Ending, string) {
 		if c.isInitDeath() {
 			return OurFailure, "the job's process died: " + s.causeOfDeath(c)
 		}
+		if flags, ok := s.console.impossibleFlags(); ok {
+			return OurFailure, emulationDetail(flags, c.line)
+		}
 		return KernelOops, c.line
 	}
 	if s.err != nil {

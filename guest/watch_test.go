@@ -157,6 +157,14 @@ func TestWatch(t *testing.T) {
 			script: []act{{results: hello}, {console: oops + death, exit: true}},
 			ending: KernelOops, detail: "BUG: kernel NULL pointer",
 		},
+		"oops of a processor that there is not": {
+			script: []act{{results: hello}, {console: oops + "[    1.000001] RSP: 0018:ffffc9000001bc30 EFLAGS: 1fd6a302\r\n" + panics, exit: true}},
+			ending: OurFailure, detail: "QEMU's emulation failed: the flags were 0x1fd6a302, which no processor has: BUG: kernel NULL pointer",
+		},
+		"oops with the flags of one": {
+			script: []act{{results: hello}, {console: oops + "[    1.000001] RSP: 0018:ffffc9000001bc30 EFLAGS: 003f7fd7\r\n" + panics, exit: true}},
+			ending: KernelOops, detail: "BUG: kernel NULL pointer",
+		},
 		"init dies alone": {
 			script: []act{{results: hello}, {console: "fatal error: all goroutines are asleep - deadlock!\r\n" + death, exit: true}},
 			ending: OurFailure, detail: "fatal error: all goroutines are asleep",

@@ -122,14 +122,20 @@ func Config(tb testing.TB, job Job) guest.Config {
 	}
 }
 
-// Boot boots the guest and fails the test when it cannot be judged.
+// Boot boots the guest and fails the test when it cannot be judged. Where that is
+// the emulator's fault it is booted once more.
 func Boot(tb testing.TB, cfg guest.Config) *guest.Report {
 	tb.Helper()
-	rep, err := guest.Boot(tb.Context(), cfg)
-	if err != nil {
-		tb.Fatal(err)
+	for again := false; ; again = true {
+		rep, err := guest.Boot(tb.Context(), cfg)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if again || !rep.EmulationFailed() {
+			return rep
+		}
+		tb.Logf("%s; once more\nconsole:\n%s", rep.Detail, rep.Console)
 	}
-	return rep
 }
 
 // Shell boots a guest that runs a script with busybox, the files beside it,

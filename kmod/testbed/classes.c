@@ -218,6 +218,11 @@ static int tb_keep_oldstack(struct tb_block *b, unsigned long start)
 	return tb_keep_on_stack(b, true);
 }
 
+static unsigned long tb_word_stack(const struct tb_block *b)
+{
+	return tb_holder_word(b->thread);
+}
+
 static void tb_drop_stack(struct tb_block *b)
 {
 	tb_holder_stop(b->thread);
@@ -253,6 +258,12 @@ static int tb_keep_self(struct tb_block *b, unsigned long start)
 	WRITE_ONCE(*(unsigned long *)start, start);
 	WRITE_ONCE(*tb_last_word(b), start);
 	return 0;
+}
+
+/* The first of the two. */
+static unsigned long tb_word_self(const struct tb_block *b)
+{
+	return b->page << (PAGE_SHIFT - 3);
 }
 
 static void tb_drop_self(struct tb_block *b)
@@ -322,11 +333,13 @@ static const struct tb_class tb_classes[] = {
 	  .keep = tb_keep_arena, .word = tb_word_arena,
 	  .drop = tb_drop_arena },
 	{ .name = "stack", .site = tb_site_stack,
-	  .keep = tb_keep_stack, .drop = tb_drop_stack },
+	  .keep = tb_keep_stack, .word = tb_word_stack,
+	  .drop = tb_drop_stack },
 	{ .name = "oldstack", .site = tb_site_oldstack,
 	  .keep = tb_keep_oldstack, .drop = tb_drop_stack },
 	{ .name = "self", .site = tb_site_self,
-	  .keep = tb_keep_self, .drop = tb_drop_self },
+	  .keep = tb_keep_self, .word = tb_word_self,
+	  .drop = tb_drop_self },
 	{ .name = "evading", .site = tb_site_evading,
 	  .keep = tb_keep_evading, .drop = tb_drop_evading },
 };

@@ -19,12 +19,14 @@
  * @task: the thread
  * @page: the block's page, never its address
  * @old: it held the block in a function that has returned
+ * @word: where the start lies on its stack, >> 3
  * @placed: the start is on its stack
  */
 struct tb_holder {
 	struct task_struct *task;
 	unsigned long page;
 	bool old;
+	unsigned long word;
 	struct completion placed;
 };
 
@@ -48,6 +50,7 @@ static int tb_hold(void *data)
 		tb_hold_for_a_moment(h->page);
 	word = h->old ? 0 : h->page << PAGE_SHIFT;
 	barrier_data(&word);
+	h->word = (unsigned long)&word >> 3;
 	complete(&h->placed);
 	for (;;) {
 		set_current_state(TASK_IDLE);
@@ -87,6 +90,17 @@ struct tb_holder *tb_holder_start(unsigned long page, bool old)
 	h->task = task;
 	wait_for_completion(&h->placed);
 	return h;
+}
+
+/**
+ * tb_holder_word() - tell where a thread holds the start of a block
+ * @h: from tb_holder_start(), which was told that it is not old
+ *
+ * Return: the address of the word >> 3.
+ */
+unsigned long tb_holder_word(const struct tb_holder *h)
+{
+	return h->word;
 }
 
 /**

@@ -257,6 +257,7 @@ void tb_chain_link(struct tb_block *prev, struct tb_block *next);
 /* holders.c */
 
 struct tb_holder *tb_holder_start(unsigned long page, bool old);
+unsigned long tb_holder_word(const struct tb_holder *h);
 void tb_holder_stop(struct tb_holder *h);
 /* others.c: for "plantother" */
 extern const struct tb_class tb_others[];

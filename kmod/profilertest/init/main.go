@@ -69,12 +69,13 @@ var groups = map[string][]check{
 		{"10000 at once", manySleepers},
 	},
 	"blocks": {
+		// First, before this process knows any address.
+		{"residue", residue},
 		{"freed in every way", freedInEveryWay},
 		{"other allocators", otherAllocators},
 		{"vmallocinfo", vmallocinfo},
 		{"profiled at the same time", profiledAtTheSameTime},
 		{"ftrace switched off", ftraceSwitchedOff},
-		{"residue", residue},
 		{"whole family", wholeFamily},
 		{"family probed by others", familyProbedByOthers},
 		{"self-references", selfReferences},

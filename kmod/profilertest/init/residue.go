@@ -2,7 +2,11 @@
 
 package main
 
-import "kprof-bench/kmod"
+import (
+	"runtime/debug"
+
+	"kprof-bench/kmod"
+)
 
 // residue leaks blocks where earlier ones were, so that memory is full of
 // pointers to them that nobody will follow: in objects of the allocator that
@@ -25,6 +29,7 @@ func residue(t *T) {
 	must(tb.Plant("leaked", 800, 4096))(t)
 	must(tb.Plant("oldstack", 20, 4096))(t)
 	must(tb.Plant("stack", 20, 4096))(t)
+	debug.FreeOSMemory() // memory of this process that it has freed is in use
 	all := region(t, tb, "directmap")
 	scanForResidue(t, p, tb, all)
 	const gib = 1 << (30 - kmod.PageShift)

@@ -117,7 +117,7 @@ func (l *lab) plantedElsewhere(t *kmod.Testbed) error {
 // wordsHold makes sure that the words which are said to hold the starts of blocks
 // do, at both their addresses.
 func wordsHold(m *kernelMemory, byClass map[string][]kmod.Block) error {
-	none := []string{"leaked", "interior", "tagged", "packed"}
+	none := []string{"leaked", "interior", "tagged", "packed", "oldstack"}
 	for class, blocks := range byClass {
 		for _, b := range blocks {
 			if slices.Contains(none, class) != (b.Word == 0) || (b.Word == 0) != (b.DirectWord == 0) {
