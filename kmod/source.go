@@ -41,5 +41,6 @@ const (
 	RealTimeSeries = "6.1-rt" // built with PREEMPT_RT
 )
 
-// AllSeries are those and their variants, the default first.
-var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt"}
+// AllSeries are those and their variants, the default first, and after them the
+// series that tests do not boot.
+var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt", "7.3"}

@@ -25,8 +25,9 @@
 #define KPROF_IS_SERIES(major, minor) \
 	(LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(major, minor, 0) >> 8)
 
-#if !KPROF_IS_SERIES(6, 1) && !KPROF_IS_SERIES(6, 12)
-#error "profiler.ko supports Linux 6.1 and 6.12"
+#if !KPROF_IS_SERIES(5, 10) && !KPROF_IS_SERIES(6, 1) && \
+	!KPROF_IS_SERIES(6, 12) && !KPROF_IS_SERIES(7, 3)
+#error "profiler.ko supports Linux 5.10, 6.1, 6.12 and 7.3"
 #endif
 
 #if defined(CONFIG_X86_64)
@@ -61,6 +62,13 @@
 #define KPROF_SYM_VMALLOC		KPROF_SYM_ALLOC("vmalloc")
 #define KPROF_SYM_VMALLOC_NODE		KPROF_SYM_ALLOC("__vmalloc_node")
 #define KPROF_SYM_VMALLOC_RANGE		KPROF_SYM_ALLOC("__vmalloc_node_range")
+
+/* What sysfs hands to those who read a file; only the newest promise more. */
+#if KPROF_IS_SERIES(7, 3)
+#define kprof_bin_attribute	const struct bin_attribute
+#else
+#define kprof_bin_attribute	struct bin_attribute
+#endif
 
 /* vrealloc(), which is not exported, for blocks that must grow. */
 static inline void *kprof_vrealloc(void *block, size_t size)

@@ -5,7 +5,7 @@
 
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
-#include <linux/percpu-defs.h>
+#include <linux/percpu.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
 

@@ -30,7 +30,8 @@ size_t krp_counts_size(void)
 /* On each CPU, with interrupts off. */
 static void forget_extremes(void *counts)
 {
-	struct krp_counts *c = this_cpu_ptr((struct krp_counts __percpu __force *)counts);
+	struct krp_counts __percpu *all = (void __percpu *)(unsigned long)counts;
+	struct krp_counts *c = this_cpu_ptr(all);
 
 	c->min = U64_MAX;
 	c->max = 0;
@@ -138,5 +139,5 @@ void krp_counts_reset(struct krp_func *f)
 	add_up(f->counts, &f->base->counts);
 	f->base->missed = f->backend->missed(f);
 	if (krp_hist)
-		on_each_cpu(forget_extremes, (void __force *)f->counts, 1);
+		on_each_cpu(forget_extremes, (void *)(unsigned long)f->counts, 1);
 }

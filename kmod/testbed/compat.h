@@ -11,9 +11,11 @@
 #include <linux/version.h>
 
 /* Those between are not known to work: nobody has tried them. */
-#if LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 1, 0) >> 8 && \
-	LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 12, 0) >> 8
-#error "kprof_testbed.ko supports Linux 6.1 and 6.12"
+#if LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(5, 10, 0) >> 8 && \
+	LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 1, 0) >> 8 && \
+	LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(6, 12, 0) >> 8 && \
+	LINUX_VERSION_CODE >> 8 != KERNEL_VERSION(7, 3, 0) >> 8
+#error "kprof_testbed.ko supports Linux 5.10, 6.1, 6.12 and 7.3"
 #endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)

@@ -76,6 +76,7 @@ SYM_FUNC_END(tb_call_guarded)
  * instruction of the function it occupies, and returns there.
  */
 SYM_FUNC_START(tb_occupant)
+	ANNOTATE_NOENDBR
 	RET
 SYM_FUNC_END(tb_occupant)
 
@@ -91,6 +92,7 @@ SYM_FUNC_END(tb_bare_return)
  * Four instructions a turn, if a return is one.
  */
 SYM_FUNC_START(tb_loop_returns)
+	ENDBR
 1:	call	tb_bare_return
 	dec	%rdi
 	jnz	1b
@@ -103,6 +105,7 @@ SYM_FUNC_END(tb_loop_returns)
  * The same, but what was called takes the return address off the stack.
  */
 SYM_FUNC_START(tb_loop_calls)
+	ENDBR
 1:	ANNOTATE_INTRA_FUNCTION_CALL
 	call	2f
 	int3
