@@ -43,4 +43,4 @@ const (
 
 // AllSeries are those and their variants, the default first, and after them the
 // series that tests do not boot.
-var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt", "7.3"}
+var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt", "5.10", "7.3"}

@@ -6,6 +6,30 @@
 #ifndef KPROF_COMPAT_H
 #define KPROF_COMPAT_H
 
+#include <linux/version.h>
+
+/* Those between are not known to work: nobody has tried them. */
+#define KPROF_IS_SERIES(major, minor) \
+	(LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(major, minor, 0) >> 8)
+
+/* All that are older than one of those. */
+#define KPROF_BEFORE(major, minor) \
+	(LINUX_VERSION_CODE < KERNEL_VERSION(major, minor, 0))
+
+#if !KPROF_IS_SERIES(5, 10) && !KPROF_IS_SERIES(6, 1) && \
+	!KPROF_IS_SERIES(6, 12) && !KPROF_IS_SERIES(7, 3)
+#error "profiler.ko supports Linux 5.10, 6.1, 6.12 and 7.3"
+#endif
+
+#ifdef __ASSEMBLY__
+
+/* There was no tracking of indirect branches yet. */
+#if KPROF_BEFORE(6, 1)
+#define ANNOTATE_NOENDBR
+#endif
+
+#else /* __ASSEMBLY__ */
+
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/err.h>
@@ -13,22 +37,15 @@
 #include <linux/kernfs.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/page-flags.h>
+#ifdef CONFIG_RETHOOK
 #include <linux/rethook.h>
+#endif
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/static_call.h>
-#include <linux/version.h>
 #include <linux/vmalloc.h>
-
-/* Those between are not known to work: nobody has tried them. */
-#define KPROF_IS_SERIES(major, minor) \
-	(LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(major, minor, 0) >> 8)
-
-#if !KPROF_IS_SERIES(5, 10) && !KPROF_IS_SERIES(6, 1) && \
-	!KPROF_IS_SERIES(6, 12) && !KPROF_IS_SERIES(7, 3)
-#error "profiler.ko supports Linux 5.10, 6.1, 6.12 and 7.3"
-#endif
 
 #if defined(CONFIG_X86_64)
 #define KPROF_SYSCALL_PREFIX	"__x64_"
@@ -38,10 +55,14 @@
 #error "profiler.ko supports x86-64 and arm64"
 #endif
 
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 #include <asm/unaligned.h>
 #else
 #include <linux/unaligned.h>
+#endif
+
+#ifdef CONFIG_RETHOOK
+#include <linux/rethook.h>
 #endif
 
 /*
@@ -49,7 +70,7 @@
  * vrealloc() exists, a compiler may have cut off the part of vfree() that it
  * shares with it.
  */
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 #define KPROF_SYM_ALLOC(name)		name
 #define KPROF_SYM_KVMALLOC		"kvmalloc_node"
 #define KPROF_SYM_VFREE			"vfree"
@@ -73,7 +94,7 @@
 /* vrealloc(), which is not exported, for blocks that must grow. */
 static inline void *kprof_vrealloc(void *block, size_t size)
 {
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 	void *grown = vmalloc(size);
 
 	if (grown)
@@ -84,7 +105,7 @@ static inline void *kprof_vrealloc(void *block, size_t size)
 #endif
 }
 
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 static inline struct class *kprof_class_create(const char *name)
 {
 	return class_create(THIS_MODULE, name);
@@ -93,6 +114,9 @@ static inline struct class *kprof_class_create(const char *name)
 #undef class_create
 #define class_create(name)	kprof_class_create(name)
 
+#endif
+
+#if KPROF_IS_SERIES(6, 1)
 #define ftrace_regs_get_argument(fregs, n) \
 	regs_get_kernel_argument(&(fregs)->regs, n)
 
@@ -114,7 +138,72 @@ static inline int kprof_unregister_direct(struct ftrace_ops *ops,
 	kprof_unregister_direct(ops, addr, free_filters)
 #endif
 
-#if KPROF_IS_SERIES(6, 1) && defined(CONFIG_X86)
+/* Whether ftrace can call trampolines of ours: NULL, or why not. */
+static inline const char *kprof_why_no_direct(void)
+{
+	return KPROF_BEFORE(6, 1) ?
+	       "the ftrace of this kernel has no direct calls from a set of functions" :
+	       NULL;
+}
+
+#if KPROF_BEFORE(6, 1)
+static inline int kprof_register_direct(struct ftrace_ops *ops,
+					unsigned long addr)
+{
+	return -EOPNOTSUPP;
+}
+
+#define register_ftrace_direct(ops, addr)	kprof_register_direct(ops, addr)
+
+static inline int kprof_unregister_direct(struct ftrace_ops *ops,
+					  unsigned long addr, bool free_filters)
+{
+	return -EOPNOTSUPP;
+}
+
+#define unregister_ftrace_direct(ops, addr, free_filters) \
+	kprof_unregister_direct(ops, addr, free_filters)
+
+/*
+ * Callbacks got all registers, if they asked for them, and were guarded against
+ * recursion unless they asked not to be.
+ */
+#define ftrace_regs				pt_regs
+#define ftrace_regs_get_argument(fregs, n)	regs_get_kernel_argument(fregs, n)
+
+static inline int kprof_register_ftrace(struct ftrace_ops *ops)
+{
+	ops->flags |= FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_RECURSION_SAFE;
+	return register_ftrace_function(ops);
+}
+
+#define register_ftrace_function(ops)	kprof_register_ftrace(ops)
+
+/* Not exported; in the place of a filter that is emptied is one for all. */
+#define ftrace_free_filter(ops)		ftrace_set_filter(ops, NULL, 0, 1)
+
+/* Not exported; as it does it, but without the zone's lock. */
+static inline bool kprof_is_free_buddy_page(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+	unsigned int order;
+
+	for (order = 0; order < MAX_ORDER; order++) {
+		struct page *head = page - (pfn & ((1UL << order) - 1));
+
+		if (PageBuddy(head) && page_private(head) >= order)
+			return true;
+	}
+	return false;
+}
+
+#define is_free_buddy_page(page)	kprof_is_free_buddy_page(page)
+
+/* No header has it; only its type is wanted. */
+struct vmap_area *find_vmap_area(unsigned long addr);
+#endif
+
+#if KPROF_BEFORE(6, 12) && defined(CONFIG_X86)
 /*
  * When there is no entry, level is that at which it is missing, rather than
  * the one above; PG_LEVEL_NONE stood for the two highest.
@@ -136,7 +225,7 @@ static inline pte_t *kprof_lookup_address(unsigned long addr,
 /* Words of a task's ret_stack that are in use. */
 static inline int kprof_graph_words(const struct task_struct *t)
 {
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 	return (t->curr_ret_stack + 1) *
 	       (sizeof(struct ftrace_ret_stack) / sizeof(long));
 #else
@@ -224,7 +313,26 @@ static inline struct rethook *kprof_rethook_new(void *data,
 
 static inline struct kretprobe *kprof_ri_kretprobe(struct kretprobe_instance *ri)
 {
+#if KPROF_BEFORE(6, 1)
+	return ri->rp;
+#else
 	return get_kretprobe(ri);
+#endif
+}
+
+/*
+ * Where a function returns to, for the handler of its return: resolved through
+ * all other kretprobes on the function, of which an instance may only know the
+ * trampoline.
+ */
+static inline unsigned long kprof_ri_return(const struct kretprobe_instance *ri,
+					    struct pt_regs *regs)
+{
+#if KPROF_BEFORE(6, 1)
+	return (unsigned long)ri->ret_addr;
+#else
+	return instruction_pointer(regs);
+#endif
 }
 
 /*
@@ -246,7 +354,9 @@ static inline void **kprof_open_priv(struct file *file)
  */
 static inline unsigned long kprof_slab_cache(const struct page *slab)
 {
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 1)
+	return (unsigned long)slab->slab_cache;
+#elif KPROF_IS_SERIES(6, 1)
 	return (unsigned long)slab->mapping;
 #else
 	return (unsigned long)slab->lru.next;
@@ -261,7 +371,7 @@ unsigned long kprof_symbol_address(const char *name);
  * addresses. Does nothing on a kernel that finds a symbol by its name in little
  * time anyway.
  */
-#if KPROF_IS_SERIES(6, 1)
+#if KPROF_BEFORE(6, 12)
 struct kprof_each {
 	int (*fn)(void *data, const char *name, unsigned long addr);
 	void *data;
@@ -293,4 +403,5 @@ static inline void kprof_each_symbol(int (*fn)(void *data, const char *name,
 }
 #endif
 
+#endif /* __ASSEMBLY__ */
 #endif /* KPROF_COMPAT_H */

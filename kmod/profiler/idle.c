@@ -24,6 +24,7 @@
 #include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
+#include "compat.h"
 #include "idle.h"
 
 #define STACK_PAGES	(THREAD_SIZE / PAGE_SIZE)

@@ -62,11 +62,7 @@ NOKPROBE_SYMBOL(on_vmalloc_node);
 static int on_allocated(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	unsigned long addr = regs_return_value(regs);
-	/*
-	 * The address we return to, resolved through all other kretprobes on
-	 * this function; the instance may only know their trampoline.
-	 */
-	unsigned long ip = instruction_pointer(regs);
+	unsigned long ip = kprof_ri_return(ri, regs);
 
 	if (addr && ip - nested_start >= nested_size)
 		blocks_add(addr, ip);

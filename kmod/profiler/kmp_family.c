@@ -22,7 +22,6 @@
 #include <linux/kprobes.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
-#include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -32,10 +31,6 @@
 #include "kmp.h"
 #include "resolve.h"
 #include "symbols.h"
-
-#ifndef CONFIG_KRETPROBE_ON_RETHOOK
-#error "of kretprobes that are no rethooks it is not known who is in them"
-#endif
 
 /* Calls that can be in progress at once. */
 #define MAX_ACTIVE	4096

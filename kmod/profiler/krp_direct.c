@@ -18,6 +18,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "krp.h"
 #include "krp_clock.h"
 #include "krp_direct.h"
@@ -57,7 +58,7 @@ static const char *direct_prepare(void)
 {
 	if (!krp_clock_is_tsc())
 		return "the clock is not the TSC";
-	return krp_code_prepare();
+	return kprof_why_no_direct() ?: krp_code_prepare();
 }
 
 static const char *direct_refuses(const struct krp_func *f)

@@ -7,10 +7,9 @@
  * of theirs, what was there is a label of ours: the second function has been
  * given the return address of the first. No scan of the stack finds it then.
  */
-#include <linux/container_of.h>
 #include <linux/ftrace.h>
+#include <linux/kernel.h>
 #include <linux/llist.h>
-#include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 

@@ -41,6 +41,7 @@
 #include <asm/orc_types.h>
 #include <asm/unwind_hints.h>
 
+#include "compat.h"
 #include "krp_layout.h"
 
 

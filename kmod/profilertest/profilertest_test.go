@@ -4,6 +4,7 @@ package profilertest_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"io/fs"
@@ -26,12 +27,13 @@ var backends = []string{"direct", "kretprobe"}
 var (
 	cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
 	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestTwoProcessors")
+	only   = flag.String("series", "", "the only series of Linux to boot, in tests that are not about one")
 )
 
 // One boot each. A group that needs no more than the default memory and the
 // exact clock has them.
 
-func TestParameters(t *testing.T) { run(t, guesttest.Series, job("parameters"), nil) }
+func TestParameters(t *testing.T) { run(t, defaultSeries(), job("parameters"), nil) }
 
 func TestChanges(t *testing.T) { eachKernel(t, job("changes"), nil) }
 
@@ -143,7 +145,7 @@ func TestRealTime(t *testing.T) {
 	t.Run("locks", func(t *testing.T) { run(t, kmod.RealTimeSeries, job("real time"), nil) })
 }
 
-func TestRanges(t *testing.T) { run(t, guesttest.Series, job("ranges"), nil) }
+func TestRanges(t *testing.T) { run(t, defaultSeries(), job("ranges"), nil) }
 
 func TestManyBlocks(t *testing.T) {
 	run(t, guesttest.Series, job("many blocks"), func(c *guest.Config) { c.MemoryMiB = 1536 })
@@ -168,9 +170,16 @@ func TestCycles(t *testing.T) {
 
 func job(group string) profilertest.Job { return profilertest.Job{Group: group} }
 
+// defaultSeries is for the groups that are done on one kernel.
+func defaultSeries() string { return cmp.Or(*only, guesttest.Series) }
+
 // eachKernel is for the groups in which a kernel's own ways matter.
 func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
-	for _, series := range guesttest.AllSeries {
+	all := guesttest.AllSeries
+	if *only != "" {
+		all = []string{*only}
+	}
+	for _, series := range all {
 		t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
 	}
 }

@@ -7,6 +7,7 @@
 #include <linux/objtool.h>
 #include <asm/nospec-branch.h>
 
+#include "compat.h"
 #include "regs.h"
 
 /*
