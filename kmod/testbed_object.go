@@ -244,7 +244,9 @@ func allocators(class string) []string {
 	case class == "kvmalloc":
 		return []string{"kvmalloc_node", "__kvmalloc_node_noprof"}
 	case class == "vrealloc":
-		return []string{"kvrealloc_noprof"}
+		return []string{"kvrealloc_noprof", "kvrealloc_node_align_noprof"}
+	case class == "vmalloc_huge":
+		return []string{"vmalloc_huge", "vmalloc_huge_noprof", "vmalloc_huge_node_noprof"}
 	case slices.Contains(Family, class):
 		return []string{class, class + "_noprof"}
 	}

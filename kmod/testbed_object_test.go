@@ -208,6 +208,8 @@ func TestExpectedCaller(t *testing.T) {
 		{"calls kvmalloc", callIn("kvmalloc", "kvmalloc_node"), "kvmalloc", true},
 		{"calls kvmalloc of 6.10 and later", callIn("kvmalloc", "__kvmalloc_node_noprof"), "kvmalloc", true},
 		{"calls kvrealloc", callIn("vrealloc", "kvrealloc_noprof"), "vrealloc", true},
+		{"calls kvrealloc of 7.3", callIn("vrealloc", "kvrealloc_node_align_noprof"), "vrealloc", true},
+		{"calls vmalloc_huge of 7.3", callIn("vmalloc_huge", "vmalloc_huge_node_noprof"), "vmalloc_huge", true},
 		{"calls vmap", callIn("vmap", "vmap"), "vmap", false},
 		{"jumps to vmalloc", site(asmCall+asmJmp, map[int]string{1: "__fentry__", 6: "vmalloc"}), "leaked", false},
 		{"calls vmalloc twice", site(asmCall+asmCall+asmRet, map[int]string{1: "vmalloc", 6: "vmalloc"}), "leaked", false},

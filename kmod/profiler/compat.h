@@ -80,6 +80,14 @@
 #define KPROF_SYM_VFREE			"vfree.part.0"
 #endif
 
+#if KPROF_BEFORE(7, 3)
+#define KPROF_SYM_VMALLOC_HUGE		KPROF_SYM_ALLOC("vmalloc_huge")
+#define KPROF_SYM_VREALLOC		KPROF_SYM_ALLOC("vrealloc")
+#else
+#define KPROF_SYM_VMALLOC_HUGE		KPROF_SYM_ALLOC("vmalloc_huge_node")
+#define KPROF_SYM_VREALLOC		KPROF_SYM_ALLOC("vrealloc_node_align")
+#endif
+
 #define KPROF_SYM_VMALLOC		KPROF_SYM_ALLOC("vmalloc")
 #define KPROF_SYM_VMALLOC_NODE		KPROF_SYM_ALLOC("__vmalloc_node")
 #define KPROF_SYM_VMALLOC_RANGE		KPROF_SYM_ALLOC("__vmalloc_node_range")
@@ -363,8 +371,64 @@ static inline unsigned long kprof_slab_cache(const struct page *slab)
 #endif
 }
 
+/*
+ * How long a block is, by what its vm_struct still says after it was freed: the
+ * allocator of slab objects writes over one word, in the middle.
+ */
+static inline unsigned long kprof_vm_bytes(const struct vm_struct *vm)
+{
+#if KPROF_BEFORE(7, 3)
+	return (unsigned long)vm->nr_pages << PAGE_SHIFT;
+#else
+	return PAGE_ALIGN(vm->requested_size);
+#endif
+}
+
 /* Where a kprobe reports an unexported function to be; see symbols.h. */
 unsigned long kprof_symbol_address(const char *name);
+
+/*
+ * A function that does what find_vmap_area() does, or NULL. Old compilers have
+ * made that one a part of its callers, and it is done here in the same way: of
+ * variables, too, kallsyms tells the address.
+ */
+#if KPROF_BEFORE(6, 1)
+static struct rb_root *kprof_areas;
+static spinlock_t *kprof_areas_lock;
+
+static inline struct vmap_area *kprof_search_areas(unsigned long addr)
+{
+	struct vmap_area *area = NULL;
+	struct rb_node *n;
+
+	spin_lock(kprof_areas_lock);
+	for (n = kprof_areas->rb_node; n;) {
+		area = rb_entry(n, struct vmap_area, rb_node);
+		if (addr >= area->va_start && addr < area->va_end)
+			break;
+		n = addr < area->va_start ? n->rb_left : n->rb_right;
+	}
+	spin_unlock(kprof_areas_lock);
+	return n ? area : NULL;
+}
+
+static inline typeof(find_vmap_area) *kprof_find_vmap_area(void)
+{
+	unsigned long (*lookup)(const char *name);
+
+	lookup = (void *)kprof_symbol_address("kallsyms_lookup_name");
+	if (!lookup)
+		return NULL;
+	kprof_areas = (void *)lookup("vmap_area_root");
+	kprof_areas_lock = (void *)lookup("vmap_area_lock");
+	return kprof_areas && kprof_areas_lock ? kprof_search_areas : NULL;
+}
+#else
+static inline typeof(find_vmap_area) *kprof_find_vmap_area(void)
+{
+	return (void *)kprof_symbol_address("find_vmap_area");
+}
+#endif
 
 /*
  * Calls fn for each symbol of the kernel without modules, in the order of

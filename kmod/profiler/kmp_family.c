@@ -47,14 +47,14 @@ static const char *const names[] = {
 	KPROF_SYM_KVMALLOC,
 	KPROF_SYM_ALLOC("vmalloc_user"),
 	KPROF_SYM_ALLOC("vmalloc_32_user"),
-	KPROF_SYM_ALLOC("vmalloc_huge"),
+	KPROF_SYM_VMALLOC_HUGE,
 	KPROF_SYM_VMALLOC,
 	KPROF_SYM_ALLOC("vzalloc"),
 	KPROF_SYM_ALLOC("vmalloc_node"),
 	KPROF_SYM_ALLOC("vzalloc_node"),
 	KPROF_SYM_ALLOC("vmalloc_32"),
 	KPROF_SYM_ALLOC("__vmalloc"),
-	KPROF_SYM_ALLOC("vrealloc"),
+	KPROF_SYM_VREALLOC,
 };
 
 struct text {

@@ -44,14 +44,14 @@ static struct vmap_area *lookup_area(unsigned long addr)
  */
 void vmap_init(void)
 {
-	unsigned long addr = kprof_symbol_address("find_vmap_area");
+	typeof(find_vmap_area) *lookup = kprof_find_vmap_area();
 
-	if (addr)
-		static_call_update(kprof_find_area, (typeof(find_vmap_area) *)addr);
+	if (lookup)
+		static_call_update(kprof_find_area, lookup);
 	else
 		pr_warn(KBUILD_MODNAME
 			": find_vmap_area is not to be found: leaks may read 'not freed yet' when the range contains slab memory\n");
-	found = addr;
+	found = lookup;
 }
 
 /**
@@ -160,14 +160,14 @@ static bool in_idle_area(unsigned long where, unsigned long start)
 /*
  * Everything in a vm_struct that says the same thing twice, or can only be one
  * thing. The allocator of slab objects writes over one word of a freed one,
- * which on all kernels known is @pages or @phys_addr.
+ * which on all kernels known is @pages, @nr_pages or @phys_addr.
  */
 static bool is_vm(const struct vm_struct *vm)
 {
 	unsigned long guard = vm->flags & VM_NO_GUARD ? 0 : PAGE_SIZE;
 
 	return !vm->next && !offset_in_page(vm->size) &&
-	       vm->size == ((unsigned long)vm->nr_pages << PAGE_SHIFT) + guard &&
+	       vm->size == kprof_vm_bytes(vm) + guard &&
 	       vm->flags & VM_ALLOC &&
 	       (unsigned long)vm->caller >= __START_KERNEL_map;
 }

@@ -89,7 +89,8 @@ func forbidden(areas map[uint64]area, planted map[uint64]kmod.Block) map[string]
 // what each is allocated with.
 func familyKinds() []string {
 	kinds := append([]string{"big"}, kmod.Family...)
-	if strings.Contains(kernelSymbols(), " vrealloc_noprof\n") {
+	symbols := kernelSymbols()
+	if strings.Contains(symbols, " vrealloc_noprof\n") || strings.Contains(symbols, " vrealloc_node_align_noprof\n") {
 		kinds = append(kinds, "vrealloc")
 	}
 	return kinds

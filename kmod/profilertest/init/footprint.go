@@ -46,7 +46,9 @@ func takeFootprint(t *T) footprint {
 	}
 	for line := range strings.Lines(readFile(t, "/proc/vmallocinfo")) {
 		fields := strings.Fields(line)
-		if strings.Contains(line, "[profiler]") || strings.Contains(line, "module") {
+		// Later kernels have the text of all modules in few areas, which stay,
+		// and each one's data in areas of its own.
+		if strings.Contains(line, "[profiler]") || strings.Contains(line, "module") || strings.Contains(line, "execmem_alloc_rw") {
 			f.Areas = append(f.Areas, strings.Join(fields[1:], " "))
 		}
 	}
