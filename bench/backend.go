@@ -53,6 +53,25 @@ func ParseBackends(names []string) ([]Backend, error) {
 	return list, nil
 }
 
+// supported leaves out the backends that a kernel cannot have, with a check that
+// says so for each.
+func supported(all []Backend, release string) ([]Backend, []Check, error) {
+	var kept []Backend
+	var lacking []Check
+	for _, b := range all {
+		if name, _ := b.module(); name == "direct" && strings.HasPrefix(release, "5.10.") {
+			lacking = append(lacking, notJudged("backend "+string(b),
+				"not supported: ftrace of Linux 5.10 has no direct calls from a set of functions"))
+			continue
+		}
+		kept = append(kept, b)
+	}
+	if len(kept) == 0 {
+		return nil, nil, fmt.Errorf("kernel %s: %s", release, lacking[0].Detail)
+	}
+	return kept, lacking, nil
+}
+
 func backendNames() string {
 	var names []string
 	for _, b := range AllBackends {

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,5 +46,21 @@ func TestBackendParams(t *testing.T) {
 		if diff := cmp.Diff(want, b.params()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", b, diff)
 		}
+	}
+}
+
+func TestSupportedBackends(t *testing.T) {
+	for release, want := range map[string][]Backend{
+		"5.10.0-32-amd64":   {KRetProbe, KRetProbeHist},
+		"6.1.0-56-amd64":    AllBackends,
+		"7.3.4+deb13-amd64": AllBackends,
+	} {
+		got, lacking, err := supported(AllBackends, release)
+		if err != nil || !slices.Equal(got, want) || len(got)+len(lacking) != len(AllBackends) {
+			t.Errorf("%s: %v, lacking %v, %v; want %v", release, got, lacking, err, want)
+		}
+	}
+	if got, _, err := supported([]Backend{Direct}, "5.10.0-32-amd64"); err == nil {
+		t.Errorf("nothing is left, and there is no error: %v", got)
 	}
 }

@@ -46,6 +46,13 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
+	if len(o.Backends) == 0 {
+		o.Backends = DefaultBackends
+	}
+	var lacking []Check
+	if o.Backends, lacking, err = supported(o.Backends, kmod.RunningRelease()); err != nil {
+		return nil, err
+	}
 	defer quietRuntime()()
 	if err := settleClock(ctx, o.Clock); err != nil {
 		return nil, err
@@ -56,10 +63,8 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Backends) == 0 {
-		o.Backends = DefaultBackends
-	}
 	l := &lab{Options: o, rate: rate, progress: progress}
+	l.add(nil, lacking)
 	err = l.open()
 	if err == nil {
 		err = l.experiments(ctx, targets)

@@ -89,7 +89,7 @@ static struct text text_from(unsigned long start)
 /**
  * struct family_call - what is kept of a call until it returns
  * @noted: the caller, as the kernel notes it
- * @caller: the caller
+ * @caller: the caller, or 0 if it is not wanted
  */
 struct family_call {
 	unsigned long noted;
@@ -136,7 +136,17 @@ static bool is_nested(const struct rethook *probe, unsigned long noted)
 }
 NOKPROBE_SYMBOL(is_nested);
 
-/* Returns 0 if the return of this call is wanted. It is in no list yet. */
+/*
+ * Later kernels allocate the stacks of threads by a member. Nothing else that
+ * comes that way is aligned to more than a page.
+ */
+static bool is_stack(struct pt_regs *regs)
+{
+	return regs_get_kernel_argument(regs, 1) > PAGE_SIZE;
+}
+NOKPROBE_SYMBOL(is_stack);
+
+/* Returns 0 if the return of this call is noted. It is in no list yet. */
 static int on_range(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	struct family_call *call = (void *)ri->data;
@@ -144,7 +154,7 @@ static int on_range(struct kretprobe_instance *ri, struct pt_regs *regs)
 	call->noted = ((unsigned long *)regs->sp)[CALLER_WORD];
 	if (is_nested(ri->node.rethook, call->noted))
 		return 1;
-	call->caller = real_caller(call->noted);
+	call->caller = is_stack(regs) ? 0 : real_caller(call->noted);
 	return 0;
 }
 NOKPROBE_SYMBOL(on_range);
@@ -156,7 +166,7 @@ static int on_range_returned(struct kretprobe_instance *ri,
 	unsigned long addr = regs_return_value(regs);
 
 	/* Only here is it resolved through all other kretprobes. */
-	if (addr && is_in_family(instruction_pointer(regs)))
+	if (addr && call->caller && is_in_family(instruction_pointer(regs)))
 		blocks_add(addr, call->caller);
 	return 0;
 }
