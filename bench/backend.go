@@ -60,14 +60,14 @@ func supported(all []Backend, release string) ([]Backend, []Check, error) {
 	var lacking []Check
 	for _, b := range all {
 		if name, _ := b.module(); name == "direct" && strings.HasPrefix(release, "5.10.") {
-			lacking = append(lacking, notJudged("backend "+string(b),
-				"not supported: ftrace of Linux 5.10 has no direct calls from a set of functions"))
+			lacking = append(lacking, notSupported("backend "+string(b),
+				"ftrace of Linux 5.10 has no direct calls from a set of functions"))
 			continue
 		}
 		kept = append(kept, b)
 	}
 	if len(kept) == 0 {
-		return nil, nil, fmt.Errorf("kernel %s: %s", release, lacking[0].Detail)
+		return nil, nil, fmt.Errorf("none of the backends is supported on kernel %s: %s", release, lacking[0].Detail)
 	}
 	return kept, lacking, nil
 }

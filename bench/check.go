@@ -7,12 +7,13 @@ import "fmt"
 // Verdict is the outcome of a check.
 type Verdict string
 
-// The verdicts. NotJudged is for what cannot be told on this clock or machine;
-// the detail says why.
+// The verdicts. NotJudged is for what cannot be told on this clock or machine,
+// NotSupported for what the module cannot do on this kernel; the detail says why.
 const (
-	Held      Verdict = "held"
-	Failed    Verdict = "FAILED"
-	NotJudged Verdict = "not judged"
+	Held         Verdict = "held"
+	Failed       Verdict = "FAILED"
+	NotJudged    Verdict = "not judged"
+	NotSupported Verdict = "not supported"
 )
 
 // Check is one statement of profiler.ko, held against truth.
@@ -34,4 +35,8 @@ func judge(held bool, name, format string, args ...any) Check {
 
 func notJudged(name, format string, args ...any) Check {
 	return Check{Name: name, Verdict: NotJudged, Detail: fmt.Sprintf(format, args...)}
+}
+
+func notSupported(name, why string) Check {
+	return Check{Name: name, Verdict: NotSupported, Detail: why}
 }

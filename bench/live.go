@@ -31,8 +31,8 @@ func (l *lab) liveBlocks(prof *kmod.Profiler) error {
 		return err
 	}
 	if probedItself(areas) {
-		l.add(nil, []Check{notJudged("vmallocinfo",
-			"not supported: in Linux 5.10 the probe is on vmalloc() itself, which takes the probe's trampoline for its caller")})
+		l.add(nil, []Check{notSupported("vmallocinfo",
+			"in Linux 5.10 the probe is on vmalloc() itself, which takes the probe's trampoline for its caller")})
 		return nil
 	}
 	text, err := kmod.TestbedText()

@@ -169,6 +169,8 @@ func writeChecks(w io.Writer, checks []bench.Check) error {
 			held++
 		case bench.NotJudged:
 			open++
+		case bench.NotSupported:
+			fmt.Fprintf(w, "%s: %s: %s\n", c.Name, c.Verdict, c.Detail)
 		default:
 			failed++
 			fmt.Fprintf(w, "%s  %s: %s\n", c.Verdict, c.Name, c.Detail)
