@@ -94,9 +94,9 @@
 
 /* What sysfs hands to those who read a file; only the newest promise more. */
 #if KPROF_IS_SERIES(7, 3)
-#define kprof_bin_attribute	const struct bin_attribute
+#define kprof_bin_const	const
 #else
-#define kprof_bin_attribute	struct bin_attribute
+#define kprof_bin_const
 #endif
 
 /* vrealloc(), which is not exported, for blocks that must grow. */

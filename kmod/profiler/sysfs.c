@@ -47,7 +47,7 @@ static const struct snap_ops _name##_ops = {				\
 	.free = text_free,						\
 };									\
 static ssize_t _name##_read(struct file *file, struct kobject *kobj,	\
-			    kprof_bin_attribute *attr, char *buf,	\
+			    kprof_bin_const struct bin_attribute *attr, char *buf,	\
 			    loff_t off, size_t count)			\
 {									\
 	return snap_read(&_name##_ops, file, buf, off, count);		\
@@ -61,7 +61,7 @@ KRP_FILE(latency);
 KRP_FILE(histogram);
 
 static ssize_t memleaks_file_read(struct file *file, struct kobject *kobj,
-				  kprof_bin_attribute *attr, char *buf,
+				  kprof_bin_const struct bin_attribute *attr, char *buf,
 				  loff_t off, size_t count)
 {
 	return memleaks_read(file, buf, off, count);
@@ -126,7 +126,7 @@ static struct attribute *attrs[] = {
 	NULL
 };
 
-static kprof_bin_attribute *bin_attrs[] = {
+static kprof_bin_const struct bin_attribute *bin_attrs[] = {
 	&bin_attr_stats,
 	&bin_attr_missed,
 	&bin_attr_backends,
@@ -139,13 +139,14 @@ static const struct attribute_group group = {
 	.bin_attrs = bin_attrs,
 };
 
-static kprof_bin_attribute *hist_attrs[] = {
+static kprof_bin_const struct bin_attribute *hist_attrs[] = {
 	&bin_attr_latency,
 	&bin_attr_histogram,
 	NULL
 };
 
-static umode_t hist_is_visible(struct kobject *kobj, kprof_bin_attribute *attr,
+static umode_t hist_is_visible(struct kobject *kobj,
+			       kprof_bin_const struct bin_attribute *attr,
 			       int n)
 {
 	return krp_hist ? attr->attr.mode : 0;
