@@ -441,12 +441,16 @@ struct kprof_each {
 	void *data;
 };
 
+/*
+ * Ends at the first symbol of a module: Linux 5.10 goes on to those in a list
+ * that the caller should have locked, with a mutex that is not exported.
+ */
 static inline int kprof_each_one(void *data, const char *name,
 				 struct module *mod, unsigned long addr)
 {
 	struct kprof_each *each = data;
 
-	return mod ? 0 : each->fn(each->data, name, addr);
+	return mod ? 1 : each->fn(each->data, name, addr);
 }
 
 static inline void kprof_each_symbol(int (*fn)(void *data, const char *name,
