@@ -53,15 +53,21 @@ func ParseBackends(names []string) ([]Backend, error) {
 	return list, nil
 }
 
+// lacks510 is why Linux 5.10 does not have some backends.
+var lacks510 = map[string]string{
+	"direct":  "ftrace of Linux 5.10 has no direct calls from a set of functions",
+	"rethook": "Linux 5.10 has no rethook",
+}
+
 // supported leaves out the backends that a kernel cannot have, with a check that
 // says so for each.
 func supported(all []Backend, release string) ([]Backend, []Check, error) {
 	var kept []Backend
 	var lacking []Check
 	for _, b := range all {
-		if name, _ := b.module(); name == "direct" && strings.HasPrefix(release, "5.10.") {
-			lacking = append(lacking, notSupported("backend "+string(b),
-				"ftrace of Linux 5.10 has no direct calls from a set of functions"))
+		name, _ := b.module()
+		if why := lacks510[name]; why != "" && strings.HasPrefix(release, "5.10.") {
+			lacking = append(lacking, notSupported("backend "+string(b), why))
 			continue
 		}
 		kept = append(kept, b)

@@ -169,7 +169,7 @@ func failedChecks(text string) []string {
 
 func TestAWarningOfTheKernel(t *testing.T) {
 	t.Parallel()
-	got := kprofBench(t, "run", "--funcs", "sys_getpid", "--calls", "40", "--profiler", sourcesWith(t, warns))
+	got := kprofBench(t, "run", "--only", "calls", "--funcs", "sys_getpid", "--calls", "40", "--profiler", sourcesWith(t, warns))
 	got.must(t, 3, nil, []string{"kprof-bench: the guest ended with kernel oops: ", "WARNING: CPU: 0 PID: ", "profiler_init"})
 	if got.stdout != "" {
 		t.Errorf("figures of a sick kernel are shown:\n%s", got.stdout)

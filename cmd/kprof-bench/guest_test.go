@@ -253,7 +253,7 @@ func TestChartsAreDrawnFromTheRecordedFiles(t *testing.T) {
 func TestRunAtARate(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "results.txt")
-	kprofBench(t, "run", "--funcs", "sys_read", "--rate", "10000/s", "--calls", "2000", "--out", out).
+	kprofBench(t, "run", "--only", "calls", "--funcs", "sys_read", "--rate", "10000/s", "--calls", "2000", "--out", out).
 		must(t, 0, []string{"\nPASS: "}, nil)
 	r := rows(t, out)["sys_read, 10000-per-s, kretprobe"]
 	if got := value(t, r, "achieved-calls/s"); math.Abs(got-10000) > 10 {

@@ -23,6 +23,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "krp.h"
 #include "krp_hooks.h"
 #include "symbols.h"

@@ -4,8 +4,8 @@
 #define KPROF_KRP_HOOKS_H
 
 #include <linux/compiler.h>
-#include <linux/container_of.h>
 #include <linux/ftrace.h>
+#include <linux/kernel.h>
 #include <linux/list.h>
 #include <linux/types.h>
 

@@ -41,7 +41,6 @@
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
-#include <linux/rethook.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -51,6 +50,8 @@
 #include "krp_record.h"
 #include "rethooks.h"
 #include "symbols.h"
+
+#ifdef KPROF_HAS_RETHOOK
 
 /**
  * struct probe - a function that is probed
@@ -73,8 +74,6 @@ struct call {
 };
 
 static struct krp_bias bias = { .probe = "rethook" };
-
-#ifdef KPROF_HAS_RETHOOK
 
 /*
  * Handlers that are running on this CPU, each but the first in an interrupt of

@@ -4,7 +4,6 @@
 #define KPROF_RETHOOKS_H
 
 #include <linux/ftrace.h>
-#include <linux/rethook.h>
 #include <linux/static_call.h>
 
 #include "compat.h"

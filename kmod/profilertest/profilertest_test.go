@@ -20,10 +20,6 @@ import (
 	"kprof-bench/kmod/profilertest"
 )
 
-// backends are the ways to probe functions that the groups about calls are
-// done with, each in a boot of its own on each kernel.
-var backends = []string{"direct", "kretprobe"}
-
 var (
 	cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
 	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestTwoProcessors")
@@ -37,9 +33,9 @@ func TestParameters(t *testing.T) { run(t, defaultSeries(), job("parameters"), n
 
 func TestChanges(t *testing.T) { eachKernel(t, job("changes"), nil) }
 
-func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil, guesttest.AllSeries...) }
+func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil) }
 
-func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil, kmod.NewestSeries) }
+func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil) }
 
 // TestSleepersAndThunks is about kernels in which a return is a jump: to code
 // that some processors of AMD's want, and to code that counts calls and returns,
@@ -114,10 +110,8 @@ func TestShared(t *testing.T) {
 	j := job("shared")
 	j.Backend = "direct"
 	eachKernel(t, j, nil)
-	for _, backend := range []string{"rethook", "kretprobe"} {
-		j.Backend = backend
-		t.Run(backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
-	}
+	j.Backend = "kretprobe"
+	t.Run(j.Backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
 }
 
 // TestManySleepers has 10,000 threads, some 300 MiB. The kernel allows only as
@@ -155,7 +149,7 @@ func TestManyBlocks(t *testing.T) {
 func TestTwoProcessors(t *testing.T) {
 	j := job("two processors")
 	j.Pairs = *pairs
-	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG }, kmod.DefaultSeries)
+	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG })
 }
 
 // TestCycles takes a second or two for each cycle, and says nothing meanwhile.
@@ -165,7 +159,7 @@ func TestCycles(t *testing.T) {
 	eachProbing(t, j, func(c *guest.Config) {
 		c.Clock = guest.TCG
 		c.SilenceLimit = 5*time.Minute + time.Duration(*cycles)*10*time.Second
-	}, kmod.NewestSeries)
+	})
 }
 
 func job(group string) profilertest.Job { return profilertest.Job{Group: group} }
@@ -175,7 +169,10 @@ func defaultSeries() string { return cmp.Or(*only, guesttest.Series) }
 
 // eachKernel is for the groups in which a kernel's own ways matter.
 func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
-	all := guesttest.AllSeries
+	onEach(t, guesttest.AllSeries, j, edit)
+}
+
+func onEach(t *testing.T, all []string, j profilertest.Job, edit func(*guest.Config)) {
 	if *only != "" {
 		all = []string{*only}
 	}
@@ -184,19 +181,15 @@ func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
 	}
 }
 
-// eachProbing runs a group on each kernel with each backend, and on some with
-// the one in the middle, whose parts the others have as well.
-func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config), rethookOn ...string) {
-	for _, backend := range backends {
+// eachProbing runs a group with each backend: with the one of our own on each
+// kernel, with those that are the kernel's on one.
+func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
+	for backend, on := range map[string][]string{
+		"direct": guesttest.AllSeries, "rethook": {kmod.NewestSeries}, "kretprobe": {kmod.DefaultSeries},
+	} {
 		j.Backend = backend
-		t.Run(backend, func(t *testing.T) { eachKernel(t, j, edit) })
+		t.Run(backend, func(t *testing.T) { onEach(t, on, j, edit) })
 	}
-	j.Backend = "rethook"
-	t.Run(j.Backend, func(t *testing.T) {
-		for _, series := range rethookOn {
-			t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
-		}
-	})
 }
 
 // run boots a guest that does a group of checks, each of which is a subtest.
