@@ -39,6 +39,8 @@ type Host struct {
 	// MemoryMiB and Seed are the guest's; 0 is the default.
 	MemoryMiB int
 	Seed      uint64
+	// Cold has guests boot that could start from a snapshot.
+	Cold bool
 	// CPU is QEMU's name of the processor's model, and Cmdline is added to the
 	// kernel command line; empty is the default.
 	CPU     string
@@ -177,9 +179,14 @@ func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
 	if err != nil {
 		return guest.Config{}, nil, err
 	}
+	snapshots := filepath.Join(h.CacheDir, "snapshots")
+	if h.Cold {
+		snapshots = ""
+	}
 	return guest.Config{
 		Vmlinux: k.Vmlinux, Init: h.Init, QEMU: qemuCommand,
 		MemoryMiB: h.MemoryMiB, Seed: h.Seed, CPU: h.CPU, Cmdline: h.Cmdline, SilenceLimit: h.SilenceLimit, OnConsole: h.Console,
+		Snapshots: snapshots,
 		Files: []guest.File{
 			{Path: guestProfiler, Source: m.Profiler.Path},
 			{Path: guestTestbed, Source: m.Testbed.Path},
@@ -286,7 +293,7 @@ func execJob(ctx context.Context, argv []string, ch *guest.Channel) error {
 	if out, err := exec.Command("/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
 		return fmt.Errorf("busybox: %w: %s", err, out)
 	}
-	if err := os.Symlink("/init", guestSelf); err != nil {
+	if err := os.Symlink(guest.InitPath, guestSelf); err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

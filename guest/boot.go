@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,9 +27,12 @@ type Report struct {
 	CPUs     int           // online in the guest
 	BootTime time.Duration // guest time from power on until the job
 
+	Restored    bool          // from a snapshot
+	NotRestored string        // why it booted though [Config.Snapshots] was given
 	QEMUVersion string        // "7.2.22"; empty when QEMU could not be asked
 	Command     []string      // QEMU's, to repeat by hand
 	BootWall    time.Duration // host time until the job, 0 if not reached
+	BootCPU     time.Duration // processor time that QEMU used until the job
 	Wall        time.Duration // host time of it all
 	CPU         time.Duration // processor time that QEMU used
 }
@@ -46,31 +50,81 @@ func Boot(ctx context.Context, cfg Config) (*Report, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}
-	f, err := openPortFiles(cfg)
+	if cfg.Snapshots == "" || cfg.Clock == KVM {
+		return start(ctx, cfg, boot, nil)
+	}
+	rep, err := restore(ctx, cfg)
+	if err == nil || context.Cause(ctx) != nil {
+		return rep, err
+	}
+	// No reason not to boot: the machine may be one that does not come up, and
+	// the disk full.
+	trouble := err
+	if rep, err = start(ctx, cfg, boot, nil); rep != nil {
+		rep.NotRestored = trouble.Error()
+	}
+	return rep, err
+}
+
+// restore runs a guest from a snapshot, which is made if there is none. An error
+// means that the guest did not start from it.
+func restore(ctx context.Context, cfg Config) (*Report, error) {
+	s, err := newSnapshot(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("guest: %w", err)
+	}
+	from, err := s.open(ctx, cfg)
+	if err != nil {
+		return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: make a snapshot: %w", err))
+	}
+	defer from.Close()
+	rep, err := start(ctx, cfg, resume, from)
+	if err != nil {
+		_ = os.Remove(s.path) // in case that QEMU does not like it
+	}
+	return rep, err
+}
+
+func cancelled(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("guest: %w", err)
+	}
+	return nil
+}
+
+// start runs a guest to its end, from a snapshot or not.
+func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Report, error) {
+	f, err := openPortFiles(ctx, cfg, how)
 	if err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}
 	defer f.close()
-	return run(ctx, cfg, f)
-}
-
-func run(ctx context.Context, cfg Config, f *portFiles) (*Report, error) {
-	args := qemuArguments(cfg, f.paths())
-	rep := &Report{Command: append([]string{cfg.QEMU}, args...), QEMUVersion: QEMUVersion(ctx, cfg.QEMU)}
+	if from != nil {
+		f.inherit(from, &f.ports.incoming)
+	}
+	args := qemuArguments(cfg, f.ports)
+	rep := &Report{Command: append([]string{cfg.QEMU}, args...), QEMUVersion: QEMUVersion(ctx, cfg.QEMU), Restored: from != nil}
 	begin := time.Now()
-	p, err := startProcess(cfg.QEMU, args, f.all(), cfg.Clock == ICount)
+	p, err := startProcess(cfg.QEMU, args, f.files, cfg.Clock == ICount)
 	if err != nil {
 		rep.Ending, rep.Detail = OurFailure, startAdvice(cfg.QEMU, err)
 		return rep, nil
 	}
-	s := &session{cfg: cfg}
+	if from != nil {
+		f.closeFar()
+		if err := f.monitor.resume(); err != nil {
+			p.kill()
+			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: start from a snapshot: %w: %s", err, p.said()))
+		}
+	}
+	s := &session{cfg: cfg, started: begin}
 	s.watch(ctx, &qemuMachine{process: p, console: tail{r: f.console}, results: tail{r: f.results}})
 	if s.stopped == stopCancel {
-		return nil, fmt.Errorf("guest: %w", context.Cause(ctx))
+		return nil, cancelled(ctx)
 	}
 	rep.Wall, rep.CPU = time.Since(begin), p.cpuTime()
 	rep.Ending, rep.Detail = s.judge(p.err, p.said())
-	rep.Console, rep.Records, rep.BootWall = s.console.text.String(), s.records, s.bootWall
+	rep.Console, rep.Records, rep.BootWall, rep.BootCPU = s.console.text.String(), s.records, s.bootWall, s.bootCPU
 	if s.hello != nil {
 		rep.Kernel, rep.CPUs, rep.BootTime = s.hello.Release, s.hello.CPUs, s.hello.Uptime
 	}
@@ -89,42 +143,6 @@ func QEMUVersion(ctx context.Context, qemu string) string {
 		return fields[0]
 	}
 	return ""
-}
-
-// portFiles are the guest's initramfs and what it writes on its ports: memory
-// files, reached by QEMU through the descriptors it inherits. They have no
-// name, so no way of dying leaves one behind.
-type portFiles struct{ initrd, console, results *os.File }
-
-func openPortFiles(cfg Config) (f *portFiles, err error) {
-	f = &portFiles{}
-	defer func() {
-		if err != nil {
-			f.close()
-		}
-	}()
-	for name, p := range map[string]**os.File{"initrd": &f.initrd, "console": &f.console, "results": &f.results} {
-		if *p, err = memFile(name); err != nil {
-			return nil, err
-		}
-	}
-	return f, writeInitramfs(f.initrd, cfg)
-}
-
-// all lists the files in the order that paths counts on.
-func (f *portFiles) all() []*os.File { return []*os.File{f.initrd, f.console, f.results} }
-
-// paths are QEMU's names for them: descriptors passed on start at 3.
-func (f *portFiles) paths() ports {
-	return ports{initrd: "/proc/self/fd/3", console: "/proc/self/fd/4", results: "/proc/self/fd/5"}
-}
-
-func (f *portFiles) close() {
-	for _, file := range f.all() {
-		if file != nil {
-			file.Close()
-		}
-	}
 }
 
 // qemuMachine is the machine that session.watch follows.

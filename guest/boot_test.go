@@ -58,7 +58,7 @@ func TestEndings(t *testing.T) {
 			ending: guest.Hang, detail: contains("no output for 500ms"),
 		},
 		"no root file system": {
-			edit:   func(c *guest.Config) { c.Cmdline = []string{"rdinit=/nowhere"} },
+			edit:   func(c *guest.Config) { c.Cmdline, c.Snapshots = []string{"rdinit=/nowhere"}, "" },
 			ending: guest.BootFailure, detail: contains("Kernel panic - not syncing: "),
 		},
 		"init is a stranger": {
@@ -182,16 +182,22 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestSameDigits boots three guests at once, two alike and one with another
-// seed, on a host that is busy with the others.
+// TestSameDigits runs guests at once, on a host that is busy with the others: two
+// that boot, two from a snapshot, and one with another seed.
 func TestSameDigits(t *testing.T) {
 	cfg := guesttest.Config(t, guesttest.Job{Act: "identify"})
-	var reps [3]*guest.Report
+	var reps [5]*guest.Report
+	dir := t.TempDir()
 	var wg sync.WaitGroup
 	for i := range reps {
 		cfg := cfg
-		if i == 2 {
-			cfg.Seed = 2
+		switch i {
+		case 0, 1:
+			cfg.Snapshots = ""
+		case 2, 3:
+			cfg.Snapshots = dir
+		case 4:
+			cfg.Seed, cfg.Snapshots = 2, ""
 		}
 		wg.Go(func() {
 			rep, err := guest.Boot(t.Context(), cfg)
@@ -199,12 +205,18 @@ func TestSameDigits(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			if rep.Restored != (cfg.Snapshots != "") {
+				t.Errorf("guest %d: restored is %v: %s", i, rep.Restored, rep.NotRestored)
+			}
 			reps[i] = rep
 		})
 	}
 	wg.Wait()
 	if t.Failed() {
 		t.FailNow()
+	}
+	if all, err := filepath.Glob(filepath.Join(dir, "*.snapshot")); len(all) != 1 {
+		t.Errorf("two guests made %d snapshots, want one: %v", len(all), err)
 	}
 	identity := func(rep *guest.Report) (id guesttest.Identity) {
 		t.Helper()
@@ -216,16 +228,20 @@ func TestSameDigits(t *testing.T) {
 		}
 		return id
 	}
-	if diff := cmp.Diff(identity(reps[0]), identity(reps[1])); diff != "" {
-		t.Error("two guests alike differ:\n", diff)
+	for i, rep := range reps[1:4] {
+		if diff := cmp.Diff(identity(reps[0]), identity(rep)); diff != "" {
+			t.Errorf("guest %d differs from its like:\n%s", i+1, diff)
+		}
+		if reps[0].BootTime != rep.BootTime {
+			t.Errorf("guest %d was up after %v, its like after %v", i+1, rep.BootTime, reps[0].BootTime)
+		}
 	}
-	if diff := cmp.Diff(reps[0].Console, reps[1].Console); diff != "" {
-		t.Error("two guests alike differ on the console:\n", diff)
+	for _, pair := range [][2]int{{0, 1}, {2, 3}} {
+		if diff := cmp.Diff(reps[pair[0]].Console, reps[pair[1]].Console); diff != "" {
+			t.Errorf("guests %v differ on the console:\n%s", pair, diff)
+		}
 	}
-	if reps[0].BootTime != reps[1].BootTime {
-		t.Errorf("two guests alike booted in %v and %v", reps[0].BootTime, reps[1].BootTime)
-	}
-	if a, b := identity(reps[0]), identity(reps[2]); bytes.Equal(a.Random, b.Random) {
+	if a, b := identity(reps[0]), identity(reps[4]); bytes.Equal(a.Random, b.Random) {
 		t.Errorf("random bytes %x do not depend on the seed", a.Random)
 	}
 }
@@ -267,7 +283,7 @@ func TestCancelLeavesNoQEMU(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("somebody pressed a key")
 	cfg := guesttest.Config(t, guesttest.Job{Act: "spin"})
-	cfg.Seed = cancelSeed
+	cfg.Seed, cfg.Snapshots = cancelSeed, ""
 	cfg.OnConsole = writerFunc(func(p []byte) (int, error) {
 		if len(qemus(t, cancelSeed)) != 1 {
 			t.Error("the guest's QEMU cannot be found")

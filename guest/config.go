@@ -63,6 +63,11 @@ type Config struct {
 	// called again; the guest goes on.
 	OnConsole io.Writer
 
+	// Snapshots is a directory where snapshots of machines are kept, made when
+	// there is none. A guest whose snapshot is there need not boot. Empty means
+	// that it boots; with [KVM] it always does.
+	Snapshots string
+
 	// QEMU is the emulator's name or path: qemu-system-x86_64.
 	QEMU string
 }

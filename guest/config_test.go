@@ -22,6 +22,8 @@ func TestQEMUArguments(t *testing.T) {
 			"-seed", "1", "-rtc", "base=2024-01-01T00:00:00,clock=vm",
 			"-chardev", "file,id=console,path=/c,,1", "-serial", "chardev:console",
 			"-chardev", "file,id=results,path=/r", "-serial", "chardev:results",
+			"-device", "pvpanic", "-action", "panic=none",
+			"-fw_cfg", "name=opt/kprof-bench,file=/p",
 			"-kernel", "/k", "-initrd", "/i", "-append",
 			"console=ttyS0 loglevel=5 printk.time=1 oops=panic panic=-1 cryptomgr.notests=1 GODEBUG=asyncpreemptoff=1,updatemaxprocs=0" + cmdline,
 		}
@@ -51,7 +53,7 @@ func TestQEMUArguments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := test.cfg
 			cfg.Vmlinux = "/k"
-			got := qemuArguments(cfg.withDefaults(), ports{initrd: "/i", console: "/c,1", results: "/r"})
+			got := qemuArguments(cfg.withDefaults(), ports{initrd: "/i", console: "/c,1", results: "/r", payload: "/p"})
 			want := append(append(append(test.cpu, common...), "-smp", test.vcpus, "-m", test.size), tail(test.cmdline)...)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error("(-want +got)\n", diff)

@@ -30,11 +30,7 @@ const (
 // InGuest reports whether this process is the init of a guest started by
 // [Boot].
 func InGuest() bool {
-	if os.Getpid() != 1 {
-		return false
-	}
-	_, err := os.Stat(jobPath)
-	return err == nil
+	return os.Getpid() == 1 && os.Args[0] == InitPath
 }
 
 // Main is the whole life of a guest and never returns: it mounts what a job
@@ -72,6 +68,9 @@ func Main(fn func(ctx context.Context, job []byte, ch *Channel) error) {
 }
 
 func prepare() (*Channel, []byte, error) {
+	if err := unpackPayload(); err != nil {
+		return nil, nil, err
+	}
 	if err := mountAll(); err != nil {
 		return nil, nil, err
 	}

@@ -18,16 +18,14 @@ import (
 // guestDirs exist in every guest; [Main] mounts over most of them.
 var guestDirs = []string{"bin", "dev", "etc", "proc", "root", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin"}
 
-// writeInitramfs writes the guest's root as an uncompressed newc archive. The
-// same inputs give the same bytes, because with the instruction clock any
-// other byte would be other numbers. File contents are streamed.
-func writeInitramfs(w io.Writer, cfg Config) error {
-	files := append([]File{
-		{Path: "init", Mode: 0o755, Source: cfg.Init},
-		{Path: "job", Mode: 0o600, Data: cfg.Job},
-	}, cfg.Files...)
-	buffered := bufio.NewWriterSize(w, 1<<20)
-	a := archive{w: cpio.Newc.Writer(buffered), dirs: map[string]bool{".": true}, files: map[string]bool{}}
+// writeInitramfs writes the guest's first root, in which there is no more than
+// the agent, as an uncompressed newc archive.
+func writeInitramfs(w io.Writer) error {
+	program, err := agent()
+	if err != nil {
+		return err
+	}
+	a := newArchive(w)
 	for _, d := range guestDirs {
 		if err := a.dir(d); err != nil {
 			return err
@@ -37,25 +35,34 @@ func writeInitramfs(w io.Writer, cfg Config) error {
 	if err := a.write(cpio.CharDev("dev/console", 0o600, 5, 1)); err != nil {
 		return err
 	}
-	for _, f := range files {
-		if err := a.file(f); err != nil {
-			return err
-		}
+	if err := a.file(File{Path: "init", Mode: 0o755, Data: program}); err != nil {
+		return err
 	}
-	if err := cpio.WriteTrailer(a.w); err != nil {
-		return fmt.Errorf("initramfs: %w", err)
-	}
-	if err := buffered.Flush(); err != nil {
-		return fmt.Errorf("initramfs: %w", err)
-	}
-	return nil
+	return a.close()
 }
 
+// archive is a newc archive that is being written. The same entries give the
+// same bytes, because with the instruction clock any other byte would be other
+// numbers. Contents of files are streamed.
 type archive struct {
-	w     cpio.RecordWriter
-	dirs  map[string]bool
-	files map[string]bool
-	inode uint64
+	buffer *bufio.Writer
+	w      cpio.RecordWriter
+	dirs   map[string]bool
+	files  map[string]bool
+	inode  uint64
+}
+
+func newArchive(w io.Writer) *archive {
+	b := bufio.NewWriterSize(w, 1<<20)
+	return &archive{buffer: b, w: cpio.Newc.Writer(b), dirs: map[string]bool{".": true}, files: map[string]bool{}}
+}
+
+// close ends the archive.
+func (a *archive) close() error {
+	if err := cpio.WriteTrailer(a.w); err != nil {
+		return fmt.Errorf("end of an archive: %w", err)
+	}
+	return a.buffer.Flush()
 }
 
 func (a *archive) write(r cpio.Record) error {
@@ -65,7 +72,7 @@ func (a *archive) write(r cpio.Record) error {
 	r = cpio.MakeReproducible(r)
 	r.Ino, r.NLink = a.inode, 1
 	if err := a.w.WriteRecord(r); err != nil {
-		return fmt.Errorf("initramfs: %s: %w", r.Name, err)
+		return fmt.Errorf("guest's files: %s: %w", r.Name, err)
 	}
 	return nil
 }
@@ -76,7 +83,7 @@ func (a *archive) dir(name string) error {
 		return nil
 	}
 	if a.files[name] {
-		return fmt.Errorf("initramfs: %s is both a file and a directory", name)
+		return fmt.Errorf("guest's files: %s is both a file and a directory", name)
 	}
 	if err := a.dir(path.Dir(name)); err != nil {
 		return err
@@ -91,38 +98,36 @@ func (a *archive) file(f File) error {
 		return err
 	}
 	if a.files[name] || a.dirs[name] {
-		return fmt.Errorf("initramfs: %s is given twice", name)
+		return fmt.Errorf("guest's files: %s is given twice", name)
 	}
 	if err := a.dir(path.Dir(name)); err != nil {
 		return err
 	}
 	a.files[name] = true
-	content, size, err := f.open()
+	content, done, err := f.open()
 	if err != nil {
-		return fmt.Errorf("initramfs: %s: %w", name, err)
+		return fmt.Errorf("guest's files: %s: %w", name, err)
 	}
-	if c, ok := content.(io.Closer); ok {
-		defer c.Close()
-	}
+	defer done()
 	mode := f.Mode
 	setDefault(&mode, 0o644)
 	return a.write(cpio.Record{
-		// The section hides Close, which the archive would call on success only.
-		ReaderAt: io.NewSectionReader(content, 0, size),
-		Info:     cpio.Info{Name: name, Mode: cpio.S_IFREG | uint64(mode.Perm()), FileSize: uint64(size)},
+		ReaderAt: content,
+		Info:     cpio.Info{Name: name, Mode: cpio.S_IFREG | uint64(mode.Perm()), FileSize: uint64(content.Size())},
 	})
 }
 
-func (f File) open() (io.ReaderAt, int64, error) {
+// open returns the content, which can be read until done is called.
+func (f File) open() (content *io.SectionReader, done func(), err error) {
 	if f.Source == "" {
-		return bytes.NewReader(f.Data), int64(len(f.Data)), nil
+		return io.NewSectionReader(bytes.NewReader(f.Data), 0, int64(len(f.Data))), func() {}, nil
 	}
 	if f.Data != nil {
-		return nil, 0, fmt.Errorf("both content and the source %s are given", f.Source)
+		return nil, nil, fmt.Errorf("both content and the source %s are given", f.Source)
 	}
 	src, err := os.Open(f.Source)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	st, err := src.Stat()
 	if err == nil && !st.Mode().IsRegular() {
@@ -130,19 +135,19 @@ func (f File) open() (io.ReaderAt, int64, error) {
 	}
 	if err != nil {
 		src.Close()
-		return nil, 0, err
+		return nil, nil, err
 	}
-	return src, st.Size(), nil
+	return io.NewSectionReader(src, 0, st.Size()), func() { src.Close() }, nil
 }
 
 // guestPath returns p relative to the guest's root.
 func guestPath(p string) (string, error) {
 	if slices.Contains(strings.Split(p, "/"), "..") {
-		return "", fmt.Errorf("initramfs: path %q climbs out of the guest", p)
+		return "", fmt.Errorf("guest's files: path %q climbs out of the guest", p)
 	}
 	name := cpio.Normalize(p)
 	if name == "." || name == cpio.Trailer || strings.ContainsRune(name, 0) {
-		return "", fmt.Errorf("initramfs: %q is no path for a file", p)
+		return "", fmt.Errorf("guest's files: %q is no path for a file", p)
 	}
 	return name, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -88,6 +89,30 @@ func (p *process) cpuTime() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
+// cpuSoFar is cpuTime while QEMU runs, to a hundredth of a second.
+func (p *process) cpuSoFar() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	// proc(5): utime and stime are the 12th and 13th field after the name,
+	// which is in parentheses, in ticks of sysconf(_SC_CLK_TCK): 100 on Linux.
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	var ticks int64
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
 // said returns QEMU's own messages in one line.
 func (p *process) said() string {
 	return strings.Join(strings.Fields(p.stderr.String()), " ")
@@ -99,13 +124,4 @@ func startAdvice(name string, err error) string {
 		return fmt.Sprintf("%s is not there: install QEMU (Debian: apt-get install qemu-system-x86): %v", name, err)
 	}
 	return fmt.Sprintf("start %s: %v", name, err)
-}
-
-// memFile returns a file that has no name and vanishes with its last user.
-func memFile(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate("kprof-guest-"+name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("create memory file: %w", err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
 }

@@ -75,11 +75,58 @@ func (k directKernel) arguments() []string {
 	return []string{"-kernel", k.image, "-initrd", k.initrd, "-append", k.cmdline}
 }
 
+// stopper lets the guest's agent stop the machine, or does nothing when it asks
+// for that.
+type stopper struct{ stop bool }
+
+func (s stopper) arguments() []string {
+	action := "none"
+	if s.stop {
+		action = "pause"
+	}
+	return []string{"-device", "pvpanic", "-action", "panic=" + action}
+}
+
+// payload is what the agent fetches.
+type payload struct{ path string }
+
+func (p payload) arguments() []string {
+	if p.path == "" {
+		return nil
+	}
+	return []string{"-fw_cfg", "name=" + payloadItem + ",file=" + escapeCommas(p.path)}
+}
+
+// monitor is a connection on which QEMU is commanded: see qmp.go. It is one of
+// the descriptors that QEMU inherits.
+type monitor struct{ fd int }
+
+func (m monitor) arguments() []string {
+	if m.fd == 0 {
+		return nil
+	}
+	return []string{"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", m.fd), "-mon", "chardev=qmp,mode=control"}
+}
+
+// incoming is a snapshot to begin with: a descriptor as well.
+type incoming struct{ fd int }
+
+func (i incoming) arguments() []string {
+	if i.fd == 0 {
+		return nil
+	}
+	return []string{"-incoming", fmt.Sprintf("fd:%d", i.fd)}
+}
+
 // escapeCommas protects a value in QEMU's key=value lists.
 func escapeCommas(s string) string { return strings.ReplaceAll(s, ",", ",,") }
 
-// ports are the host's paths of what QEMU reads and writes.
-type ports struct{ initrd, console, results string }
+// ports are what QEMU reads and writes: paths of the host, and descriptors
+// that it inherits. Where the zero value stands there is none.
+type ports struct {
+	initrd, console, results, payload string
+	monitor, incoming                 int
+}
 
 func qemuArguments(cfg Config, p ports) []string {
 	devices := []device{
@@ -88,7 +135,11 @@ func qemuArguments(cfg Config, p ports) []string {
 		origin{seed: cfg.Seed},
 		serialFile{id: "console", path: p.console},
 		serialFile{id: "results", path: p.results},
+		stopper{p.monitor != 0},
+		monitor{p.monitor},
+		payload{p.payload},
 		directKernel{image: cfg.Vmlinux, initrd: p.initrd, cmdline: kernelCmdline(cfg)},
+		incoming{p.incoming},
 	}
 	var args []string
 	for _, d := range devices {

@@ -15,6 +15,8 @@ type machine interface {
 	// readConsole and readResults return what is new on a port, or nothing.
 	readConsole() ([]byte, error)
 	readResults() ([]byte, error)
+	// cpuSoFar is the processor time that it has used.
+	cpuSoFar() time.Duration
 	// exited is closed when the machine is off.
 	exited() <-chan struct{}
 	// kill switches it off and returns when it is.
@@ -62,13 +64,16 @@ type session struct {
 
 	started, heard time.Time // host time
 	bootWall       time.Duration
+	bootCPU        time.Duration
 	doneAt, sickAt time.Time
 }
 
 // watch follows a guest until it is off. It never returns while the guest runs.
 func (s *session) watch(ctx context.Context, m machine) {
-	s.started = time.Now()
-	s.heard = s.started
+	s.heard = time.Now()
+	if s.started.IsZero() {
+		s.started = s.heard
+	}
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for off := false; !off; {
@@ -112,7 +117,7 @@ func (s *session) poll(m machine, now time.Time) {
 	}
 	if len(frames) > 0 {
 		s.heard = now
-		s.takeResults(frames, now)
+		s.takeResults(m, frames, now)
 	}
 	if s.console.text.Len() > maxOutput || s.results > maxOutput {
 		s.fail(stopFlood, fmt.Errorf("guest wrote more than %d MiB on one port", maxOutput>>20))
@@ -140,13 +145,13 @@ func (s *session) takeConsole(p []byte, now time.Time) {
 	}
 }
 
-func (s *session) takeResults(p []byte, now time.Time) {
+func (s *session) takeResults(m machine, p []byte, now time.Time) {
 	s.results += len(p)
 	s.decoder.write(p)
 	for s.err == nil {
 		f, ok, err := s.decoder.next()
 		if err == nil && ok {
-			err = s.takeFrame(f, now)
+			err = s.takeFrame(m, f, now)
 		}
 		if err != nil {
 			s.err = err
@@ -157,7 +162,7 @@ func (s *session) takeResults(p []byte, now time.Time) {
 	}
 }
 
-func (s *session) takeFrame(f frame, now time.Time) error {
+func (s *session) takeFrame(m machine, f frame, now time.Time) error {
 	switch {
 	case s.done != nil:
 		return fmt.Errorf("%w: something follows the end", errDamaged)
@@ -167,7 +172,7 @@ func (s *session) takeFrame(f frame, now time.Time) error {
 	switch f.kind {
 	case frameHello:
 		s.hello = new(helloMessage)
-		s.bootWall = now.Sub(s.started)
+		s.bootWall, s.bootCPU = now.Sub(s.started), m.cpuSoFar()
 		return unpack(f, s.hello)
 	case frameDone:
 		s.done = new(doneMessage)

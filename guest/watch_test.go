@@ -68,8 +68,10 @@ func (m *fakeMachine) take(p *[]byte) ([]byte, error) {
 
 func (m *fakeMachine) readConsole() ([]byte, error) { return m.take(&m.console) }
 func (m *fakeMachine) readResults() ([]byte, error) { return m.take(&m.results) }
-func (m *fakeMachine) exited() <-chan struct{}      { return m.off }
-func (m *fakeMachine) kill()                        { m.killed = true; m.switchOff() }
+func (m *fakeMachine) cpuSoFar() time.Duration      { return 0 }
+
+func (m *fakeMachine) exited() <-chan struct{} { return m.off }
+func (m *fakeMachine) kill()                   { m.killed = true; m.switchOff() }
 
 func wire(t *testing.T, kind byte, v any) []byte {
 	t.Helper()

@@ -27,6 +27,7 @@ type hostFlags struct {
 	cpu      string
 	cmdline  []string
 	console  bool
+	cold     bool
 }
 
 func (f *hostFlags) register(cmd *cobra.Command) {
@@ -40,6 +41,7 @@ func (f *hostFlags) registerGuest(cmd *cobra.Command) {
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "the guest's seed of randomness, which moves its addresses (default 1)")
 	cmd.Flags().StringVar(&f.cpu, "cpu", "", "the guest's model of processor, by QEMU's name (default max)")
 	cmd.Flags().StringArrayVar(&f.cmdline, "append", nil, "add this to the guest's kernel command line, such as retbleed=stuff")
+	cmd.Flags().BoolVar(&f.cold, "cold", false, "boot the guest instead of starting it from a snapshot")
 	cmd.Flags().BoolVar(&f.console, "console", false, "show what the guest's kernel prints")
 }
 
@@ -48,7 +50,7 @@ func (f *hostFlags) host(progress func(string), stderr io.Writer) (bench.Host, e
 	if !slices.Contains(kmod.AllSeries, f.kernel) {
 		return bench.Host{}, fmt.Errorf("there is no kernel %q; %s are", f.kernel, inWords(kmod.AllSeries, "and"))
 	}
-	h := bench.Host{Series: f.kernel, MemoryMiB: f.memory, Seed: f.seed, CPU: f.cpu, Cmdline: f.cmdline, Progress: progress}
+	h := bench.Host{Series: f.kernel, MemoryMiB: f.memory, Seed: f.seed, CPU: f.cpu, Cmdline: f.cmdline, Cold: f.cold, Progress: progress}
 	var err error
 	if h.CacheDir, err = cacheDir(); err != nil {
 		return h, err

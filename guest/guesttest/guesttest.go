@@ -116,10 +116,21 @@ func Config(tb testing.TB, job Job) guest.Config {
 		tb.Fatal(err)
 	}
 	return guest.Config{
-		Vmlinux: Kernel(tb).Vmlinux,
-		Init:    Build(tb, "kprof-bench/guest/guesttest/init"),
-		Job:     b,
+		Vmlinux:   Kernel(tb).Vmlinux,
+		Init:      Build(tb, "kprof-bench/guest/guesttest/init"),
+		Job:       b,
+		Snapshots: Snapshots(tb),
 	}
+}
+
+// Snapshots is the directory of snapshots that this machine's tests share.
+func Snapshots(tb testing.TB) string {
+	tb.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(cache, "kprof-bench", "snapshots")
 }
 
 // Boot boots the guest and fails the test when it cannot be judged. Where that is

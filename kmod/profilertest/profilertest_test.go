@@ -240,6 +240,8 @@ func config(t *testing.T, series string, j profilertest.Job, edit func(*guest.Co
 		Vmlinux: k.Vmlinux,
 		Init:    guesttest.Build(t, "kprof-bench/kmod/profilertest/init"),
 		Job:     text,
+
+		Snapshots: guesttest.Snapshots(t),
 		Cmdline: []string{
 			// Else the module's slab cache is merged with others, and what
 			// is left in it cannot be seen.

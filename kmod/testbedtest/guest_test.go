@@ -39,6 +39,8 @@ func runChecksOn(t *testing.T, series string, clock guest.Clock, checks ...strin
 		Init:    guesttest.Build(t, "kprof-bench/kmod/testbedtest/init"),
 		Job:     job,
 		Clock:   clock,
+
+		Snapshots: guesttest.Snapshots(t),
 		// A process that waits for another that is gone would never end.
 		SilenceLimit: 2 * time.Minute,
 		Files: []guest.File{

@@ -18,7 +18,7 @@ import (
 func pack(t *testing.T, cfg Config) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := writeInitramfs(&b, cfg); err != nil {
+	if err := writePayload(&b, cfg); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -33,25 +33,65 @@ func hostFile(t *testing.T, content string) string {
 	return path
 }
 
-func TestInitramfsContents(t *testing.T) {
-	archive := pack(t, Config{
+func TestPayload(t *testing.T) {
+	payload := pack(t, Config{
 		Init: hostFile(t, "the init"),
 		Job:  []byte("the job"),
 		Files: []File{
 			{Path: "/lib/a/b.ko", Source: hostFile(t, "a module")},
 			{Path: "lib/a/run", Mode: 0o755, Data: []byte("run")},
-			{Path: "empty"},
+			{Path: "bin/empty"},
 		},
 	})
-	want := map[string]string{
-		"init": "-755 the init", "job": "-600 the job", "empty": "-644 ",
-		"lib": "d755 ", "lib/a": "d755 ", "lib/a/b.ko": "-644 a module", "lib/a/run": "-755 run",
-		"dev/console": "c600 ",
+	if !bytes.HasPrefix(payload, []byte("the init")) {
+		t.Error("it does not begin with the init")
 	}
+	files, err := payloadFiles(bytes.NewReader(payload), int64(len(payload)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"job": "-600 the job", "bin/empty": "-644 ",
+		"lib": "d755 ", "lib/a": "d755 ", "lib/a/b.ko": "-644 a module", "lib/a/run": "-755 run",
+	}
+	if diff := cmp.Diff(want, contents(t, files)); diff != "" {
+		t.Error("(-want +got)\n", diff)
+	}
+}
+
+func TestDamagedPayload(t *testing.T) {
+	payload := pack(t, Config{Init: hostFile(t, "the init")})
+	for name, b := range map[string][]byte{
+		"cut off": payload[:len(payload)-1], "too short": payload[len(payload)-3:], "without files": payload[len(payload)-endSize:],
+	} {
+		if _, err := payloadFiles(bytes.NewReader(b), int64(len(b))); err == nil {
+			t.Errorf("a payload that is %s is taken for a whole one", name)
+		}
+	}
+}
+
+func TestInitramfs(t *testing.T) {
+	var b bytes.Buffer
+	if err := writeInitramfs(&b); err != nil {
+		t.Fatal(err)
+	}
+	program, err := agent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"dev/console": "c600 ", "init": "-755 " + string(program)}
 	for _, d := range guestDirs {
 		want[d] = "d755 "
 	}
-	records, err := cpio.ReadAllRecords(cpio.EOFReader{RecordReader: cpio.Newc.Reader(bytes.NewReader(archive))})
+	if diff := cmp.Diff(want, contents(t, bytes.NewReader(b.Bytes()))); diff != "" {
+		t.Error("(-want +got)\n", diff)
+	}
+}
+
+// contents are the kinds, modes and contents of an archive's files.
+func contents(t *testing.T, archive io.ReaderAt) map[string]string {
+	t.Helper()
+	records, err := cpio.ReadAllRecords(cpio.EOFReader{RecordReader: cpio.Newc.Reader(archive)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,16 +108,14 @@ func TestInitramfsContents(t *testing.T) {
 		}
 		inodes[r.Ino] = r.Name
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error("(-want +got)\n", diff)
-	}
+	return got
 }
 
 func octal(n uint64) string {
 	return string([]byte{'0' + byte(n>>6), '0' + byte(n>>3&7), '0' + byte(n&7)})
 }
 
-func TestInitramfsIsReproducible(t *testing.T) {
+func TestPayloadIsReproducible(t *testing.T) {
 	cfg := func() Config {
 		return Config{Init: hostFile(t, "init"), Files: []File{{Path: "x/y", Source: hostFile(t, "y")}}}
 	}
@@ -94,17 +132,19 @@ func TestInitramfsIsReproducible(t *testing.T) {
 	}
 	second.Job = []byte("other")
 	if bytes.Equal(pack(t, first), pack(t, second)) {
-		t.Error("another job gives the same archive")
+		t.Error("another job gives the same payload")
 	}
 }
 
-func TestInitramfsRefuses(t *testing.T) {
+func TestPayloadRefuses(t *testing.T) {
 	tests := map[string]struct {
 		files []File
 		want  string
 	}{
 		"file twice":           {[]File{{Path: "a"}, {Path: "/a"}}, "given twice"},
 		"the job again":        {[]File{{Path: "/job"}}, "given twice"},
+		"the agent":            {[]File{{Path: "/init"}}, "given twice"},
+		"the init":             {[]File{{Path: InitPath}}, "given twice"},
 		"file for a directory": {[]File{{Path: "/tmp"}}, "given twice"},
 		"directory for a file": {[]File{{Path: "a"}, {Path: "a/b"}}, "both a file and a directory"},
 		"no name":              {[]File{{Path: "/"}}, "no path for a file"},
@@ -116,7 +156,7 @@ func TestInitramfsRefuses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := writeInitramfs(io.Discard, Config{Init: hostFile(t, "init"), Files: test.files})
+			err := writePayload(io.Discard, Config{Init: hostFile(t, "init"), Files: test.files})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
