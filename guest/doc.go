@@ -14,9 +14,13 @@
 // has exited, and ttyS1 carries frames with a checksum each, the last of which
 // says "done". A guest without that frame has failed, whatever it said before.
 //
+// The kernel starts an agent first, which fetches that binary and all other
+// files over QEMU's firmware configuration. The machine up to there is kept as a
+// snapshot in [Config.Snapshots] and serves every job.
+//
 // With [ICount], the default clock, guest time is the number of instructions
-// executed. Two boots of the same [Config] with the same QEMU are then the same
-// to the last digit, however busy the host is. Both serial ports are written
+// executed. Two guests of the same [Config] with the same QEMU are then the same
+// to the last digit, booted or not, however busy the host is. Both serial ports are written
 // to memory files, which never make the guest wait, so that the host cannot be
 // felt in the guest.
 //
