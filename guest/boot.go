@@ -50,7 +50,7 @@ func Boot(ctx context.Context, cfg Config) (*Report, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}
-	if cfg.Snapshots == "" || cfg.Clock != ICount {
+	if cfg.Snapshots == "" || cfg.Clock == KVM {
 		return start(ctx, cfg, boot, nil)
 	}
 	rep, err := restore(ctx, cfg)

@@ -64,9 +64,9 @@ type Config struct {
 	OnConsole io.Writer
 
 	// Snapshots is a directory where snapshots of machines are kept, made when
-	// there is none. A guest with [ICount] starts from one, to the digit like a
-	// guest that boots. Empty means that it boots, and with other clocks, whose
-	// counters of time a snapshot sets back, it always does.
+	// there is none. A guest whose snapshot is there starts from it, with [ICount]
+	// to the digit like one that boots. Empty means that it boots; with [KVM] it
+	// always does.
 	Snapshots string
 
 	// QEMU is the emulator's name or path: qemu-system-x86_64.

@@ -52,6 +52,8 @@ func TestSnapshotOfItsOwn(t *testing.T) {
 		"seed":             func(c *Config) { c.Seed = 2 },
 		"memory":           func(c *Config) { c.MemoryMiB = 256 },
 		"model":            func(c *Config) { c.CPU = "EPYC" },
+		"clock":            func(c *Config) { c.Clock = TCG },
+		"number of vCPUs":  func(c *Config) { c.Clock, c.VCPUs = TCG, 3 },
 		"command line":     func(c *Config) { c.Cmdline = []string{"slab_nomerge"} },
 		"version of QEMU":  func(c *Config) { c.QEMU = fakeQEMU(t, "7.2.23") },
 		"QEMU's very file": func(c *Config) { c.QEMU = fakeQEMU(t, "7.2.22") },
