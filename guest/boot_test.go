@@ -228,6 +228,9 @@ func TestSameDigits(t *testing.T) {
 		}
 		return id
 	}
+	if most := 900 * time.Millisecond; reps[0].BootTime > most {
+		t.Errorf("%d instructions until the job, %d at the most are wanted", reps[0].BootTime, most)
+	}
 	for i, rep := range reps[1:4] {
 		if diff := cmp.Diff(identity(reps[0]), identity(rep)); diff != "" {
 			t.Errorf("guest %d differs from its like:\n%s", i+1, diff)

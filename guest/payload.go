@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/u-root/u-root/pkg/cpio"
@@ -66,9 +65,6 @@ func writeFiles(w io.Writer, cfg Config) error {
 // unpackPayload makes the files of the payload that this process was started
 // from.
 func unpackPayload() error {
-	// With several emulated processors that take turns, threads of the runtime
-	// that wait for each other waste whole turns.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	f, err := os.Open(InitPath)
 	if err != nil {
 		return err
