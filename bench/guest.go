@@ -201,12 +201,16 @@ func (h Host) Kernel(ctx context.Context) (*kernels.Kernel, error) {
 
 // Build builds both modules for a kernel.
 func (h Host) Build(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
-	return h.build(ctx, kmod.BuildOptions{Make: k.Make, Command: k.Command, Kernel: k.Release, Compiler: k.Compiler})
+	return h.build(ctx, kmod.BuildOptions{
+		Make: k.Make, Command: k.Command, Kernel: k.Release, Version: k.Version, Compiler: k.Compiler, Check: k.CanCheck(),
+	})
 }
 
 // BuildNative builds both modules for the running kernel.
 func (h Host) BuildNative(ctx context.Context) (*Modules, error) {
-	return h.build(ctx, kmod.BuildOptions{Make: kmod.MakeNative, Kernel: kmod.RunningRelease(), Compiler: "gcc"})
+	return h.build(ctx, kmod.BuildOptions{
+		Make: kmod.MakeNative, Kernel: kmod.RunningRelease(), Version: kmod.RunningVersion(), Compiler: "gcc",
+	})
 }
 
 func (h Host) build(ctx context.Context, o kmod.BuildOptions) (*Modules, error) {

@@ -58,6 +58,14 @@ func (k *Kernel) Make(ctx context.Context, dir string, args ...string) (*exec.Cm
 	return cmd, nil
 }
 
+// CanCheck reports whether a build with C=1 has sparse check the sources: it is
+// on this machine, and is in none of the systems of other Debian releases. Of
+// Linux 7.3 the headers lack a script that the check begins with.
+func (k *Kernel) CanCheck() bool {
+	_, err := exec.LookPath("sparse")
+	return k.Root == "" && err == nil
+}
+
 // disturbsMake reports whether the variable would change a kernel build.
 func disturbsMake(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -25,15 +26,18 @@ type BuildOptions struct {
 	Source fs.FS
 	// Make returns the command that builds the external module in dir.
 	Make func(ctx context.Context, dir string, args ...string) (*exec.Cmd, error)
-	// Kernel is the release of the kernel it is for.
-	Kernel string
+	// Kernel is the release of the kernel it is for, and Version tells apart
+	// what has the same release.
+	Kernel, Version string
 	// Compiler is the command that Make compiles with; its version is part
 	// of what a build is known by.
 	Compiler string
+	// Check has sparse check the sources as they are compiled.
+	Check bool
 	// Command returns the command that runs a program where Make does. By
 	// default that is here.
 	Command func(ctx context.Context, name string, args ...string) *exec.Cmd
-	// CacheDir keeps what was built.
+	// CacheDir keeps what was built, and what it was built in.
 	CacheDir string
 }
 
@@ -48,9 +52,24 @@ type Module struct {
 	Compiler string
 }
 
+// Log returns what make printed when the module was built.
+func (m *Module) Log() ([]byte, error) {
+	return os.ReadFile(filepath.Join(filepath.Dir(m.Path), logName))
+}
+
+// Warnings returns the lines in which a tool complained about the sources: the
+// compiler with all the warnings of W=1, sparse if it was to check them, objtool.
+func (m *Module) Warnings() ([]string, error) {
+	log, err := m.Log()
+	return diagnostics(log), err
+}
+
+const logName = "log"
+
 // Build builds a module, or finds it in the cache when the same sources were
 // built before for the same kernel with the same compiler. It is safe to run
-// several at once.
+// several at once. Of sources that were built before but for a few files only
+// these are compiled, and the module is the same as if all were.
 //
 // The error has the compiler's output when the sources are at fault.
 func Build(ctx context.Context, o BuildOptions) (*Module, error) {
@@ -64,68 +83,88 @@ func Build(ctx context.Context, o BuildOptions) (*Module, error) {
 	}
 	m := &Module{Name: o.Name, Revision: revision[:12], Compiler: version}
 
-	key := sha256.Sum256([]byte(strings.Join([]string{o.Name, revision, o.Kernel, version}, "\x00")))
-	dir := filepath.Join(o.CacheDir, o.Kernel, hex.EncodeToString(key[:8]))
+	setting := []string{o.Name, o.Version, version, fmt.Sprint(o.Check)}
+	dir := o.cached(append(setting, revision)...)
 	m.Path = filepath.Join(dir, o.Name+".ko")
 	if _, err := os.Stat(m.Path); err == nil {
 		return m, nil
 	}
-	if err := buildInto(ctx, o, dir); err != nil {
+	if err := buildInto(ctx, o, tree{o.cached(append(setting, "tree")...)}, dir); err != nil {
 		return nil, fmt.Errorf("build %s.ko for %s: %w", o.Name, o.Kernel, err)
 	}
 	return m, nil
 }
 
-// buildInto builds in a directory of its own and moves the result to dir in
-// one step, so that dir holds a whole module or does not exist.
-func buildInto(ctx context.Context, o BuildOptions, dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp(filepath.Dir(dir), "building-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-
-	src := filepath.Join(work, "src")
-	if err := os.CopyFS(src, o.Source); err != nil {
-		return err
-	}
-	cmd, err := o.Make(ctx, src, "modules")
-	if err != nil {
-		return err
-	}
-	if err := runQuiet(cmd); err != nil {
-		return err
-	}
-
-	out := filepath.Join(work, "out")
-	if err := os.Mkdir(out, 0o755); err != nil {
-		return err
-	}
-	ko := o.Name + ".ko"
-	strip := exec.CommandContext(ctx, "strip", "--strip-debug", "-o", filepath.Join(out, ko), filepath.Join(src, ko))
-	if err := runQuiet(strip); err != nil {
-		return err
-	}
-	err = os.Rename(out, dir)
-	if errors.Is(err, fs.ErrExist) {
-		return nil // somebody else built the same meanwhile
-	}
-	return err
+// cached is where something lies in the cache that is known by the words.
+func (o BuildOptions) cached(words ...string) string {
+	key := sha256.Sum256([]byte(strings.Join(words, "\x00")))
+	return filepath.Join(o.CacheDir, o.Kernel, hex.EncodeToString(key[:8]))
 }
 
-// runQuiet runs a command, and shows what it printed only when it fails.
-func runQuiet(cmd *exec.Cmd) error {
+// buildInto builds in the tree and moves the result to dir in one step, so that
+// dir holds a whole module or does not exist.
+func buildInto(ctx context.Context, o BuildOptions, t tree, dir string) error {
+	unlock, err := t.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(filepath.Join(dir, o.Name+".ko")); err == nil {
+		return nil // somebody else has built the same meanwhile
+	}
+	out, err := os.MkdirTemp(t.dir, "out-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(out)
+	log, err := t.build(ctx, o.Source, func(src string) ([]byte, error) { return o.compile(ctx, src, out) })
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, logName), log, 0o644); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Chmod(out, 0o755), os.RemoveAll(dir)); err != nil {
+		return err
+	}
+	return os.Rename(out, dir)
+}
+
+// compile makes the module in src, puts what is left of it without debug
+// information into out, and returns what make printed.
+func (o BuildOptions) compile(ctx context.Context, src, out string) ([]byte, error) {
+	// Real paths: make compiles anew what it knows by another one.
+	src, err := filepath.EvalSymlinks(src)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{fmt.Sprintf("-j%d", runtime.GOMAXPROCS(0)), "--output-sync", "W=1"}
+	if o.Check {
+		args = append(args, "C=1")
+	}
+	cmd, err := o.Make(ctx, src, append(args, "modules")...)
+	if err != nil {
+		return nil, err
+	}
+	log, err := output(cmd)
+	if err != nil {
+		return log, err
+	}
+	ko := o.Name + ".ko"
+	_, err = output(exec.CommandContext(ctx, "strip", "--strip-debug", "-o", filepath.Join(out, ko), filepath.Join(src, ko)))
+	return log, err
+}
+
+// output runs a command and returns what it printed, which is in the error too.
+func output(cmd *exec.Cmd) ([]byte, error) {
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("%w: install the packages make and binutils", err)
+		return out, fmt.Errorf("%w: install the packages make and binutils", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, bytes.TrimSpace(out))
+		err = fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, bytes.TrimSpace(out))
 	}
-	return nil
+	return out, err
 }
 
 // MakeNative returns the command that builds the external module in dir

@@ -17,45 +17,48 @@ import (
 	"kprof-bench/kmod/profilertest"
 )
 
-// Each module's sources, by the name of its folder.
-var modules = map[string]fs.FS{
-	"profiler":            kmod.ProfilerSource(),
-	"testbed":             kmod.TestbedSource(),
-	"profilertest/poison": profilertest.PoisonSource(),
+// built is a module, and the folder of its sources.
+type built struct {
+	name, folder string
+	source       fs.FS
 }
 
-// The compiler with W=1, sparse and objtool have nothing to say.
+var modules = []built{
+	{kmod.ProfilerModule, "profiler", kmod.ProfilerSource()},
+	{kmod.TestbedModule, "testbed", kmod.TestbedSource()},
+	{profilertest.PoisonModule, "profilertest/poison", profilertest.PoisonSource()},
+}
+
+// The compiler with W=1, sparse and objtool have had nothing to say when the
+// modules were built that guests load.
 func TestModulesBuildWithoutWarnings(t *testing.T) {
-	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, _ string, source fs.FS) {
-		dir := t.TempDir()
-		if err := os.CopyFS(dir, source); err != nil {
-			t.Fatal(err)
-		}
-		cmd, err := k.Make(t.Context(), dir, "W=1", "C=2", "modules")
+	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, b built) {
+		m := guesttest.ModuleFor(t, k, b.name, b.source)
+		warnings, err := m.Warnings()
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := cmd.CombinedOutput()
+		for _, w := range warnings {
+			t.Errorf("%s", w)
+		}
+		log, err := m.Log()
 		if err != nil {
-			t.Fatalf("%v\n%s", err, out)
+			t.Fatal(err)
 		}
-		if !bytes.Contains(out, []byte("CHECK")) {
-			t.Errorf("sparse did not run:\n%s", out)
-		}
-		for line := range strings.Lines(string(out)) {
-			if strings.Contains(line, "warning") || strings.Contains(line, "error") {
-				t.Errorf("%s", line)
+		for _, did := range []string{"CC [M]", "CHECK"} {
+			if !bytes.Contains(log, []byte(did)) && (did != "CHECK" || k.CanCheck()) {
+				t.Errorf("no %s in the log of the build:\n%s", did, log)
 			}
 		}
 	})
 }
 
 // onEachKernel runs a subtest for each module and each kernel it supports.
-func onEachKernel(t *testing.T, test func(t *testing.T, k *kernels.Kernel, module string, source fs.FS)) {
-	for _, series := range guesttest.AllSeries {
+func onEachKernel(t *testing.T, test func(t *testing.T, k *kernels.Kernel, b built)) {
+	for _, series := range kernels.Series {
 		k := guesttest.KernelOf(t, series)
-		for module, source := range modules {
-			t.Run(series+"/"+module, func(t *testing.T) { test(t, k, module, source) })
+		for _, b := range modules {
+			t.Run(series+"/"+b.folder, func(t *testing.T) { test(t, k, b) })
 		}
 	}
 }
@@ -63,12 +66,11 @@ func onEachKernel(t *testing.T, test func(t *testing.T, k *kernels.Kernel, modul
 // The module's returns must stay known to the kernel, which patches them where
 // the processor needs another kind.
 func TestModulesKeepReturnSites(t *testing.T) {
-	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, module string, source fs.FS) {
-		name, ok := map[string]string{"profiler": kmod.ProfilerModule, "testbed": kmod.TestbedModule}[module]
-		if !ok {
-			return // the third has none
+	onEachKernel(t, func(t *testing.T, k *kernels.Kernel, b built) {
+		if b.name == profilertest.PoisonModule {
+			return // it has none
 		}
-		m := guesttest.ModuleFor(t, k, name, source)
+		m := guesttest.ModuleFor(t, k, b.name, b.source)
 		out, err := exec.CommandContext(t.Context(), "readelf", "-SW", m.Path).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), ".return_sites") {
 			t.Errorf("%v\n%s", err, out)
@@ -78,10 +80,10 @@ func TestModulesKeepReturnSites(t *testing.T) {
 
 func TestModulesFollowKernelStyle(t *testing.T) {
 	checkpatch := unpackCheckpatch(t)
-	for name := range modules {
-		files, err := filepath.Glob(filepath.Join(name, "*.[chS]"))
+	for _, b := range modules {
+		files, err := filepath.Glob(filepath.Join(b.folder, "*.[chS]"))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %v, %d files", name, err, len(files))
+			t.Fatalf("%s: %v, %d files", b.folder, err, len(files))
 		}
 		args := append([]string{checkpatch, "--no-tree", "--terse", "--no-summary",
 			// A version of the kernel is asked for in one header alone, and
@@ -89,7 +91,7 @@ func TestModulesFollowKernelStyle(t *testing.T) {
 			"--ignore", "LINUX_VERSION_CODE,CONSTANT_COMPARISON", "-f"}, files...)
 		out, err := exec.CommandContext(t.Context(), "perl", args...).CombinedOutput()
 		if err != nil || len(bytes.TrimSpace(out)) > 0 {
-			t.Errorf("%s: %v\n%s", name, err, out)
+			t.Errorf("%s: %v\n%s", b.folder, err, out)
 		}
 	}
 }

@@ -194,6 +194,15 @@ func RunningRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
+// RunningVersion tells apart running kernels of one release, as uname -v does.
+func RunningVersion() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown" // cannot fail with a valid pointer
+	}
+	return unix.ByteSliceToString(u.Version[:])
+}
+
 func readTrimmed(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	return strings.TrimSpace(string(b)), err

@@ -34,9 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cache returns a directory for XDG_CACHE_HOME: the user's own kernels and
-// packages, and the modules built so far. What the tests build stays in it and
-// goes with it.
+// cache returns a directory for XDG_CACHE_HOME: the user's own kernels, packages
+// and modules, which other tests build too. All else that the tests keep goes
+// with it.
 func cache(t *testing.T) string {
 	t.Helper()
 	guesttest.Kernel(t)
@@ -63,15 +63,9 @@ var cacheOnce = sync.OnceValues(func() (string, error) {
 		os.Mkdir(own, 0o755),
 		os.Symlink(filepath.Join(users, "kernels"), filepath.Join(own, "kernels")),
 		os.Symlink(filepath.Join(users, "packages"), filepath.Join(own, "packages")),
-		copyIfThere(filepath.Join(own, "modules"), filepath.Join(users, "modules")))
+		os.MkdirAll(filepath.Join(users, "modules"), 0o755),
+		os.Symlink(filepath.Join(users, "modules"), filepath.Join(own, "modules")))
 })
-
-func copyIfThere(to, from string) error {
-	if _, err := os.Stat(from); errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return os.CopyFS(to, os.DirFS(from))
-}
 
 func TestScripts(t *testing.T) {
 	bin, cacheHome := guesttest.Build(t, program), cache(t)

@@ -28,7 +28,8 @@ func ModuleFor(tb testing.TB, k *kernels.Kernel, name string, source fs.FS) *kmo
 		tb.Fatal(err)
 	}
 	m, err := kmod.Build(tb.Context(), kmod.BuildOptions{
-		Name: name, Source: source, Make: k.Make, Command: k.Command, Kernel: k.Release, Compiler: k.Compiler,
+		Name: name, Source: source, Make: k.Make, Command: k.Command,
+		Kernel: k.Release, Version: k.Version, Compiler: k.Compiler, Check: k.CanCheck(),
 		CacheDir: filepath.Join(cache, "kprof-bench", "modules"),
 	})
 	if err != nil {

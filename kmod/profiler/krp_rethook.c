@@ -135,7 +135,7 @@ static __always_inline void leave(struct rethook_node *node, void *counts,
 {
 	u64 now = krp_clock(tsc);
 
-	krp_note_return((struct krp_counts __percpu __force *)counts,
+	krp_note_return((struct krp_counts __percpu *)(__force unsigned long)counts,
 			container_of(node, struct call, node)->start, now,
 			&bias, tsc, hist);
 }
@@ -171,7 +171,7 @@ static struct rethook *new_pool(const struct krp_func *f)
 		{ on_return_tsc, on_return_tsc_hist },
 	};
 
-	return rethooks_new((void __force *)f->counts,
+	return rethooks_new((void *)(__force unsigned long)f->counts,
 			    handlers[krp_clock_is_tsc()][krp_hist],
 			    sizeof(struct call), f->maxactive);
 }
