@@ -7,8 +7,11 @@
  *
  * sysfs has no hook on close. Frozen texts are therefore kept in a list, the
  * least recently used first, until they have been read to the end and left
- * alone for a while, or until there are too many of them. A reader whose text
- * was dropped gets -ESTALE, never a mixture of two moments.
+ * alone for a while, or until there are too many of them. Those that have been
+ * read to the end go first then, so that many short reads do not take a long
+ * text from its reader. Of these the open file keeps the length, with which the
+ * read that finds the end is answered. Any other reader whose text was dropped
+ * gets -ESTALE, never a mixture of two moments.
  *
  * Locking: snap_lock guards the list, its totals, the fields of struct snap
  * that say so, and the private words of the open files. It is never held while
@@ -32,6 +35,12 @@
 /* How long a text is kept after its last read: read to the end, or not. */
 #define KEEP_FINISHED	(10 * HZ)
 #define KEEP_UNFINISHED	(600 * HZ)
+/*
+ * The private word of an open file: the number of its text, and below it the
+ * length if that was read to its end and is not too large for the field.
+ */
+#define LEN_BITS	28
+#define LEN_MASK	((1UL << LEN_BITS) - 1)
 
 struct snap {
 	struct list_head node;		/* snap_lock */
@@ -87,9 +96,10 @@ static void reap(struct work_struct *work)
 	mutex_unlock(&snap_lock);
 }
 
-/* The caller holds snap_lock. */
-static struct snap *find(unsigned long id)
+/* The text of an open file with that word. The caller holds snap_lock. */
+static struct snap *find(const void *word)
 {
+	unsigned long id = (unsigned long)word >> LEN_BITS;
 	struct snap *s;
 
 	list_for_each_entry(s, &snaps, node)
@@ -98,11 +108,34 @@ static struct snap *find(unsigned long id)
 	return NULL;
 }
 
+static unsigned long length(const void *word)
+{
+	return (unsigned long)word & LEN_MASK;
+}
+
+static void *word(const struct snap *s, bool finished)
+{
+	unsigned long len = finished && s->len <= LEN_MASK ? s->len : 0;
+
+	return (void *)(s->id << LEN_BITS | len);
+}
+
+/* The text to do without first. There is one, and the caller holds snap_lock. */
+static struct snap *first_to_go(void)
+{
+	struct snap *s;
+
+	list_for_each_entry(s, &snaps, node)
+		if (s->finished)
+			return s;
+	return list_first_entry(&snaps, struct snap, node);
+}
+
 static void make_room(size_t bytes)
 {
 	while (snap_count && (snap_count >= MAX_SNAPS ||
 			      snap_bytes + bytes > MAX_BYTES))
-		drop(list_first_entry(&snaps, struct snap, node));
+		drop(first_to_go());
 }
 
 /* Freezes the text for this open file. Returns it with a reference. */
@@ -124,12 +157,12 @@ static struct snap *take(const struct snap_ops *ops, void **priv)
 	refcount_set(&s->refs, 2);
 
 	mutex_lock(&snap_lock);
-	old = find((unsigned long)*priv);
+	old = find(*priv);
 	if (old)
 		drop(old);
 	make_room(s->bytes);
 	s->id = ++snap_next_id;
-	*priv = (void *)s->id;
+	*priv = word(s, false);
 	list_add_tail(&s->node, &snaps);
 	snap_count++;
 	snap_bytes += s->bytes;
@@ -138,20 +171,25 @@ static struct snap *take(const struct snap_ops *ops, void **priv)
 	return s;
 }
 
-/* The text frozen earlier for this open file, with a reference. */
-static struct snap *get(void **priv)
+/*
+ * The text frozen earlier for this open file, with a reference; NULL when it was
+ * read to its end, has gone since, and has nothing at @off.
+ */
+static struct snap *get(void **priv, loff_t off)
 {
 	struct snap *s;
 
 	mutex_lock(&snap_lock);
-	s = find((unsigned long)*priv);
+	s = find(*priv);
 	if (s) {
 		refcount_inc(&s->refs);
 		s->used = jiffies;
 		list_move_tail(&s->node, &snaps);
+	} else if (!length(*priv) || off < length(*priv)) {
+		s = ERR_PTR(-ESTALE);
 	}
 	mutex_unlock(&snap_lock);
-	return s ?: ERR_PTR(-ESTALE);
+	return s;
 }
 
 /**
@@ -165,7 +203,8 @@ static struct snap *get(void **priv)
  *
  * Context: The read callback of a binary attribute. Sleeps.
  * Return: Bytes read, 0 at the end, -ESTALE when the text was dropped because
- * too many others were taken meanwhile, or an error of @ops->take.
+ * too many others were taken meanwhile, which those that nobody has read to the
+ * end are the last to be, or an error of @ops->take.
  */
 ssize_t snap_read(const struct snap_ops *ops, struct file *file, char *buf,
 		  loff_t off, size_t count)
@@ -173,8 +212,8 @@ ssize_t snap_read(const struct snap_ops *ops, struct file *file, char *buf,
 	void **priv = kprof_open_priv(file);
 	struct snap *s;
 
-	s = !off || !*priv ? take(ops, priv) : get(priv);
-	if (IS_ERR(s))
+	s = !off || !*priv ? take(ops, priv) : get(priv, off);
+	if (IS_ERR_OR_NULL(s))
 		return PTR_ERR(s);
 
 	if (off >= s->len)
@@ -184,11 +223,11 @@ ssize_t snap_read(const struct snap_ops *ops, struct file *file, char *buf,
 	if (count)
 		ops->render(s->data, buf, off, count);
 
-	if (off + count >= s->len) {
-		mutex_lock(&snap_lock);
-		s->finished = true;
-		mutex_unlock(&snap_lock);
-	}
+	mutex_lock(&snap_lock);
+	s->finished = off + count >= s->len;
+	if (s->finished)
+		*priv = word(s, true);
+	mutex_unlock(&snap_lock);
 	snap_put(s);
 	return count;
 }

@@ -100,6 +100,7 @@ var groups = map[string][]check{
 		{"parts of the report", partsOfReport},
 		{"rewind", rewind},
 		{"parallel readers", parallelReaders},
+		{"amid readers of other texts", amidOthers},
 		{"parallel readers amid changes", readersAmidChanges},
 		{"unload under parallel readers", unloadUnderReaders},
 		{"small reads", smallReads},

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -163,6 +164,39 @@ func parallelReaders(t *T) {
 		t.Errorf("cat | md5sum is %q, want %q", got, want)
 	}
 	shOK(t, "rm /tmp/report*")
+}
+
+// amidOthers reads a report while the module's files are read to their ends by
+// others, of which there are more than the module keeps texts.
+func amidOthers(t *T) {
+	ok(t, many.p.SetFuncs("sys_getpid"))
+	others := func() {
+		for range 200 {
+			readFile(t, kmod.ProfilerDir+"/backends")
+		}
+	}
+	report, short := must(os.Open(many.p.MemleaksPath()))(t), must(os.Open(kmod.ProfilerDir+"/backends"))(t)
+	defer report.Close()
+	defer short.Close()
+	begin := make([]byte, 4096)
+	must(io.ReadFull(report, begin))(t)
+	text := make([]byte, 4096)
+	n := must(short.Read(text))(t)
+	others()
+	rest, err := io.ReadAll(report)
+	if got := append(begin, rest...); err != nil || !bytes.Equal(got, many.text) {
+		t.Errorf("the rest of a report amid others: %v; it has %d bytes, want %d", err, len(got), len(many.text))
+	}
+	others()
+	for _, f := range []*os.File{report, short} {
+		if n, err := f.Read(text); n != 0 || err != io.EOF {
+			t.Errorf("%s amid others: %d bytes behind the end, %v", f.Name(), n, err)
+		}
+	}
+	// What is gone is not made up for by what is there now.
+	if n, err := short.ReadAt(text[:1], int64(n)-1); !errors.Is(err, unix.ESTALE) {
+		t.Errorf("the end of a text that is gone: %d bytes, %v; want ESTALE", n, err)
+	}
 }
 
 // unloadUnderReaders takes the module away from under as many readers, of which
