@@ -14,7 +14,8 @@ import (
 )
 
 // Clean removes the kernels of a series from the cache, older ones that a
-// refresh has left included, and what was needed for them alone. It returns how
+// refresh has left included, and what was needed for them alone; with them the
+// modules that were built for kernels which the cache has not. It returns how
 // many bytes of the disk are free again, 0 when there was nothing. Nobody may
 // be using them.
 func Clean(ctx context.Context, series string, opts Options) (int64, error) {
@@ -27,15 +28,20 @@ func Clean(ctx context.Context, series string, opts Options) (int64, error) {
 			return freed, err
 		}
 		roots, err := c.removeIdleRoots()
-		return freed + roots, err
+		if err != nil {
+			return freed + roots, err
+		}
+		modules, err := c.removeOrphans()
+		return freed + roots + modules, err
 	})
 }
 
-// CleanAll is [Clean] for all series, and removes the lists of packages too.
+// CleanAll is [Clean] for all series, and removes the lists of packages too, and
+// all modules and snapshots of guests.
 func CleanAll(ctx context.Context, opts Options) (int64, error) {
 	return clean(ctx, opts, func(c *cache) (int64, error) {
 		var freed int64
-		for _, name := range []string{"kernels", "roots", "apt"} {
+		for _, name := range []string{"kernels", "roots", "apt", "modules", "snapshots"} {
 			bytes, err := c.remove(name)
 			if err != nil {
 				return freed, err
@@ -94,6 +100,18 @@ func (c *cache) removeIdleRoots() (int64, error) {
 	return c.removeEach("roots", func(name string) bool {
 		link, _, _ := strings.Cut(name, "_")
 		return !slices.Contains(used, link)
+	})
+}
+
+// removeOrphans removes what modules were built in and into, by release, where
+// the kernel has gone. They can be built again.
+func (c *cache) removeOrphans() (int64, error) {
+	entries, err := os.ReadDir(filepath.Join(c.dir, "kernels"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	return c.removeEach("modules", func(release string) bool {
+		return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), release+"_") })
 	})
 }
 

@@ -91,6 +91,15 @@ func TestClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	const entry, rt = split + "_7.3.4-1~bpo13+1", "7.3.4+deb13-rt-amd64_7.3.4-1~bpo13+1"
+	for _, release := range []string{"6.12.80+deb12-amd64", "7.3.4+deb13-rt-amd64", "5.10.0-1-amd64", split} {
+		if err := os.MkdirAll(filepath.Join(opts.Dir, "modules", release, "built"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	modules := map[string][]string{
+		"6.1": {"6.12.80+deb12-amd64", split, "7.3.4+deb13-rt-amd64"}, "6.12": {split, "7.3.4+deb13-rt-amd64"},
+		"7.3": {"7.3.4+deb13-rt-amd64"}, "7.3-rt": nil,
+	}
 	roots := fetched(t, opts, "roots")
 	for _, step := range []struct {
 		series  string
@@ -98,7 +107,7 @@ func TestClean(t *testing.T) {
 		kernels []string
 		roots   int
 	}{
-		{"6.1", false, []string{"6.12", newer + "_6.12.95-1~bpo12+1", "6.12.80+deb12-amd64_6.12.80-1", "7.3", "7.3-rt", entry, rt}, 2},
+		{"6.1", true, []string{"6.12", newer + "_6.12.95-1~bpo12+1", "6.12.80+deb12-amd64_6.12.80-1", "7.3", "7.3-rt", entry, rt}, 2},
 		{"6.12", true, []string{"7.3", "7.3-rt", entry, rt}, 2},
 		{"7.3", true, []string{"7.3-rt", rt}, 2},
 		{"7.3", false, []string{"7.3-rt", rt}, 2},
@@ -111,6 +120,9 @@ func TestClean(t *testing.T) {
 		slices.Sort(step.kernels)
 		if diff := cmp.Diff(step.kernels, fetched(t, opts, "kernels")); diff != "" {
 			t.Errorf("after %s (-want +got)\n%s", step.series, diff)
+		}
+		if diff := cmp.Diff(modules[step.series], fetched(t, opts, "modules")); diff != "" {
+			t.Errorf("modules after %s (-want +got)\n%s", step.series, diff)
 		}
 		if left := fetched(t, opts, "roots"); len(left) != step.roots {
 			t.Errorf("after %s: roots %v of %v", step.series, left, roots)
@@ -127,6 +139,11 @@ func TestCleanAll(t *testing.T) {
 	f.add("tool", "1", "", map[string]string{"bin/tool": "content"})
 	if _, err := Unpack(t.Context(), "tool", opts); err != nil {
 		t.Fatal(err)
+	}
+	for _, dir := range []string{"modules/" + split, "snapshots/one"} {
+		if err := os.MkdirAll(filepath.Join(opts.Dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	freed, err := CleanAll(t.Context(), opts)
 	if err != nil || freed == 0 {

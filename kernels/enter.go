@@ -47,7 +47,8 @@ func unshareArgs(euid int) []string {
 // own, as modules for kernels of other Debian releases are built. The error
 // says why not.
 func CanEnter(ctx context.Context) error {
-	args := append(unshareArgs(os.Geteuid()), "--", "true")
+	// A container may allow the one and not the other.
+	args := append(unshareArgs(os.Geteuid()), "--", "mount", "--rbind", "/proc", "/tmp")
 	out, err := exec.CommandContext(ctx, "unshare", args...).CombinedOutput()
 	if err != nil && len(out) > 0 {
 		return errors.New(oneLine(string(out)))

@@ -3,9 +3,10 @@
 # Installs the Debian packages that the project needs and this machine lacks.
 set -eu
 
-# What a kernel module is built with, what boots it, what unpacks a kernel,
-# and the compiler of go test -race.
-packages='gcc gcc-12 libc6-dev make binutils libelf1 sparse qemu-system-x86 xz-utils perl-base'
+# What a kernel module is built with, what boots it, what unpacks a kernel, what
+# enters the system that modules of other releases are built in, and the compiler
+# of go test -race.
+packages='gcc gcc-12 libc6-dev make binutils libelf1 sparse qemu-system-x86 xz-utils perl-base util-linux mount'
 
 missing=
 for package in $packages; do

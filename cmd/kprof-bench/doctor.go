@@ -70,8 +70,9 @@ func diagnose(ctx context.Context, progress func(string)) diagnosis {
 	if err != nil {
 		d.add(finding{Name: "cache", State: bad, Detail: err.Error()})
 	} else {
-		kernel, f := findKernel(dir)
-		d.add(findSpace(dir, kernel != nil), f, findOtherKernels(dir), findKVM(ctx, dir, kernel, progress), findBuildRoots(ctx, dir))
+		kernel, f := findKernels(dir)
+		d.add(f...)
+		d.add(findKVM(ctx, dir, kernel, progress), findBuildRoots(ctx, dir))
 	}
 	d.add(findNative())
 	d.OK = len(d.missing()) == 0

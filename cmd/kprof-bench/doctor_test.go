@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kprof-bench/guest/guesttest"
+	"kprof-bench/kernels"
+	"kprof-bench/kmod"
 )
 
 // What make run installs and what the doctor looks for are the same.
@@ -70,7 +74,7 @@ func TestRemedies(t *testing.T) {
 
 func TestSpaceIsMissed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a/b/c")
-	if f := findSpace(dir, true); f.State != good || !strings.HasPrefix(f.Detail, dir+", ") {
+	if f := findSpace(dir, nil); f.State != good || !strings.HasPrefix(f.Detail, dir+", ") {
 		t.Errorf("%+v", f)
 	}
 	if _, err := os.Stat(filepath.Dir(dir)); !os.IsNotExist(err) {
@@ -79,8 +83,58 @@ func TestSpaceIsMissed(t *testing.T) {
 	if err := os.WriteFile(filepath.Dir(filepath.Dir(dir)), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if f := findSpace(dir, true); f.State != bad || !strings.Contains(f.Detail, "cannot be written to") {
+	if f := findSpace(dir, nil); f.State != bad || !strings.Contains(f.Detail, "cannot be written to") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// What is missing takes room on the disk, and a fetch more while it lasts.
+func TestSpaceWanted(t *testing.T) {
+	one, all := wantedKernels[1:2], wantedKernels
+	for name, test := range map[string]struct {
+		missing       []wanted
+		toRun, toTest int64
+	}{
+		"nothing":     {nil, 50e6, 250e6},
+		"for a test":  {one, 50e6, (250 + 130 + 270) * 1e6},
+		"all of them": {all, (50 + 130 + 270) * 1e6, (250 + 130 + 130 + 170 + 375 + 115 + 270) * 1e6},
+	} {
+		if toRun, toTest := spaceWanted(test.missing); toRun != test.toRun || toTest != test.toTest {
+			t.Errorf("%s: %d and %d, want %d and %d", name, toRun, toTest, test.toRun, test.toTest)
+		}
+	}
+}
+
+func TestKernelIsFound(t *testing.T) {
+	w := wanted{"7.3", "make test", 95, 375}
+	kernel := func(compiler, root string) *kernels.Kernel {
+		return &kernels.Kernel{Release: "7.3-amd64", Version: "7.3-1", Compiler: compiler, Root: root}
+	}
+	for name, test := range map[string]struct {
+		entry kernels.Entry
+		want  finding
+	}{
+		"not fetched": {kernels.Entry{}, finding{State: unused, Detail: "not fetched: make test does that, 95 MB by way of apt", Mend: "kprof-bench kernels fetch 7.3"}},
+		"no root": {kernels.Entry{Kernel: kernel("gcc-14", ""), NoRoot: true},
+			finding{State: unused, Detail: "7.3-amd64 with headers, version 7.3-1, built with gcc-14, which is not fetched: make test does that", Mend: "kprof-bench kernels fetch 7.3"}},
+		"a root": {kernels.Entry{Kernel: kernel("gcc-14", "/roots/trixie-gcc-14_1")},
+			finding{State: good, Detail: "7.3-amd64 with headers, version 7.3-1, built with gcc-14 in trixie-gcc-14_1"}},
+		"no compiler": {kernels.Entry{Kernel: kernel("gcc-1", "")},
+			finding{State: unused, Detail: "7.3-amd64 with headers, version 7.3-1, built with gcc-1, which is not there", Mend: aptInstall + "gcc-1"}},
+	} {
+		test.want.Name = "kernel 7.3"
+		if got := w.find(test.entry); got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
+}
+
+// What the tests boot or build for is what the doctor looks for.
+func TestDoctorKnowsTheKernels(t *testing.T) {
+	for _, series := range slices.Concat(kernels.Series, guesttest.AllSeries, []string{kmod.DefaultSeries, kmod.RealTimeSeries}) {
+		if !slices.ContainsFunc(wantedKernels, func(w wanted) bool { return w.series == series }) {
+			t.Errorf("the doctor does not look for Linux %s", series)
+		}
 	}
 }
 

@@ -4,14 +4,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"kprof-bench/guest"
 	"kprof-bench/kernels"
@@ -35,6 +32,8 @@ var needs = []need{
 	{"sparse", "sparse"},
 	{"xz", "xz-utils"},
 	{"perl", "perl-base"},
+	{"unshare", "util-linux"},
+	{"mount", "mount"},
 	{"apt-get", "apt"},
 	{"dpkg-deb", "dpkg"},
 }
@@ -88,79 +87,6 @@ func findGo(ctx context.Context) finding {
 	return finding{Name: "go", State: good, Detail: version}
 }
 
-// spaceForKernel is what a kernel takes while it is fetched, and spaceToBuild
-// what is needed with one that is there.
-const (
-	spaceForKernel = 400 << 20
-	spaceToBuild   = 50 << 20
-)
-
-func findSpace(dir string, fetched bool) finding {
-	f := finding{Name: "cache", State: good}
-	existing := dir
-	for existing != "/" {
-		if _, err := os.Stat(existing); !errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		existing = filepath.Dir(existing)
-	}
-	var st unix.Statfs_t
-	err := unix.Access(existing, unix.W_OK|unix.X_OK)
-	if err == nil {
-		err = unix.Statfs(existing, &st)
-	}
-	if err != nil {
-		f.State, f.Detail = bad, fmt.Sprintf("%s cannot be written to: %v; set XDG_CACHE_HOME to a directory that can", existing, err)
-		return f
-	}
-	free, want := st.Bavail*uint64(st.Bsize), uint64(spaceToBuild)
-	if !fetched {
-		want = spaceForKernel
-	}
-	f.Detail = fmt.Sprintf("%s, %s free", dir, megabytes(int64(free)))
-	if free < want {
-		f.State, f.Detail = bad, fmt.Sprintf("%s: %s are needed; set XDG_CACHE_HOME to a directory with more", f.Detail, megabytes(int64(want)))
-	}
-	return f
-}
-
-// findKernel looks for the kernel that make run boots.
-func findKernel(dir string) (*kernels.Kernel, finding) {
-	f := finding{Name: "kernel " + kmod.DefaultSeries, State: good}
-	entries, err := kernels.List(kernels.Options{Dir: dir})
-	if err != nil {
-		f.State, f.Detail = unknown, err.Error()
-		return nil, f
-	}
-	for _, e := range entries {
-		if e.Series == kmod.DefaultSeries && e.Kernel != nil {
-			f.Detail = fmt.Sprintf("%s with headers, version %s", e.Kernel.Release, e.Kernel.Version)
-			return e.Kernel, f
-		}
-	}
-	f.State, f.Detail = unused, "not fetched: make run does that, 85 MB by way of apt"
-	f.Mend = "kprof-bench kernels fetch " + kmod.DefaultSeries
-	return nil, f
-}
-
-func findOtherKernels(dir string) finding {
-	f := finding{Name: "other kernels", State: unused, Detail: "none", Mend: "kprof-bench kernels fetch all"}
-	entries, err := kernels.List(kernels.Options{Dir: dir})
-	var names []string
-	for _, e := range entries {
-		if e.Kernel != nil && e.Series != kmod.DefaultSeries {
-			names = append(names, e.Series)
-		}
-	}
-	switch {
-	case err != nil:
-		f.State, f.Detail, f.Mend = unknown, err.Error(), ""
-	case len(names) > 0:
-		f.State, f.Detail, f.Mend = good, strings.Join(names, ", "), ""
-	}
-	return f
-}
-
 // findKVM boots a guest, unless that was done before.
 func findKVM(ctx context.Context, dir string, kernel *kernels.Kernel, progress func(string)) finding {
 	f := finding{Name: "KVM", State: unused}
@@ -208,7 +134,7 @@ func findBuildRoots(ctx context.Context, dir string) finding {
 	f.Detail += "; for kernels of other Debian releases they can be entered"
 	if err := kernels.CanEnter(ctx); err != nil {
 		f.State = unused
-		f.Detail = fmt.Sprintf("cannot be entered, as is needed to build modules for Linux 7.3, but by root: %v", err)
+		f.Detail = fmt.Sprintf("cannot be entered, as is needed to build modules for Linux 7.3, which make test does, but by root: %v", err)
 		f.Mend = permitNamespaces("/proc/sys")
 	}
 	return f

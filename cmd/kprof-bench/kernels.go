@@ -203,9 +203,10 @@ func kernelsCleanCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "clean SERIES...|all",
 		Short: "Remove kernels, and what was needed for them alone",
-		Long: `Remove the kernels of each series, older versions included, and systems to build
-modules in that no other kernel needs; all removes every kernel of every flavour
-and the lists of packages. No guest may be running with them.`,
+		Long: `Remove the kernels of each series, older versions included, systems to build
+modules in that no other kernel needs, and the modules that were built for kernels
+which are gone; all removes every kernel of every flavour, all modules, snapshots
+of guests and the lists of packages. No guest may be running with them.`,
 		Example: `  kprof-bench kernels clean 7.3 7.3-rt`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, argv []string) error {
