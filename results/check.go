@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,6 +21,27 @@ const maxLine = 64<<10 - 2
 // processors is how the format appends GOMAXPROCS to a name. A value that
 // looks like it would be taken for it.
 var processors = regexp.MustCompile(`-[0-9]+$`)
+
+// checkAll checks files that become, or were, one text. Two of one environment
+// in a row would be read as one.
+func checkAll(files []*File) error {
+	if len(files) == 0 {
+		return ErrEmpty
+	}
+	for i, f := range files {
+		if err := f.check(); err != nil {
+			return err
+		}
+		switch {
+		case i == 0:
+		case !slices.Equal(f.Units, files[0].Units):
+			return fmt.Errorf("file %d of %d says something else about units than the first", i+1, len(files))
+		case slices.Equal(f.Env, files[i-1].Env):
+			return fmt.Errorf("files %d and %d of %d have the same environment", i, i+1, len(files))
+		}
+	}
+	return nil
+}
 
 func (f *File) check() error {
 	if len(f.Rows) == 0 {

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,8 +21,12 @@ import (
 //
 // This is not benchfmt's Writer, which prints 22300000 as 2.23e+07 and splits
 // what is said about a unit into two lines.
-func Write(w io.Writer, f *File) error {
-	text, err := f.text()
+func Write(w io.Writer, f *File) error { return WriteAll(w, []*File{f}) }
+
+// WriteAll writes files of different environments as one text, each with its
+// whole environment in front. They must say the same about units.
+func WriteAll(w io.Writer, files []*File) error {
+	text, err := textOf(files)
 	if err != nil {
 		return err
 	}
@@ -29,15 +34,48 @@ func Write(w io.Writer, f *File) error {
 	return err
 }
 
-func (f *File) text() ([]byte, error) {
-	if err := f.check(); err != nil {
+func textOf(files []*File) ([]byte, error) {
+	if err := checkAll(files); err != nil {
 		return nil, fmt.Errorf("write results: %w", err)
 	}
 	var b bytes.Buffer
-	for _, c := range f.Env {
-		fmt.Fprintf(&b, "%s: %s\n", c.Key, c.Value)
+	var before []Config
+	for i, f := range files {
+		writeEnv(&b, before, f.Env)
+		before = f.Env
+		if i == 0 {
+			writeUnits(&b, f.Units)
+		}
+		for _, r := range f.Rows {
+			b.WriteString(r.line() + "\n")
+		}
 	}
-	for _, u := range f.Units {
+	return b.Bytes(), nil
+}
+
+// writeEnv writes an environment behind another. What is set holds for all that
+// follows, and a key without a value ends that.
+func writeEnv(b *bytes.Buffer, before, env []Config) {
+	if !slices.Equal(keys(before), keys(env)) {
+		for _, c := range before {
+			fmt.Fprintf(b, "%s:\n", c.Key)
+		}
+	}
+	for _, c := range env {
+		fmt.Fprintf(b, "%s: %s\n", c.Key, c.Value)
+	}
+}
+
+func keys(env []Config) []string {
+	var all []string
+	for _, c := range env {
+		all = append(all, c.Key)
+	}
+	return all
+}
+
+func writeUnits(b *bytes.Buffer, units []Unit) {
+	for _, u := range units {
 		b.WriteString("Unit " + u.Name)
 		if u.Better != "" {
 			b.WriteString(" better=" + u.Better)
@@ -47,10 +85,6 @@ func (f *File) text() ([]byte, error) {
 		}
 		b.WriteByte('\n')
 	}
-	for _, r := range f.Rows {
-		b.WriteString(r.line() + "\n")
-	}
-	return b.Bytes(), nil
 }
 
 func (r Row) line() string {
@@ -72,8 +106,11 @@ func number(v float64) string {
 }
 
 // WriteFile writes the file as [ReplaceFile] does.
-func WriteFile(path string, f *File) error {
-	text, err := f.text()
+func WriteFile(path string, f *File) error { return WriteAllFile(path, []*File{f}) }
+
+// WriteAllFile writes what [WriteAll] does as [ReplaceFile] does.
+func WriteAllFile(path string, files []*File) error {
+	text, err := textOf(files)
 	if err != nil {
 		return err
 	}
