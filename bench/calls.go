@@ -40,9 +40,24 @@ func findTargets(funcs []string) ([]target, error) {
 	return targets, nil
 }
 
-// rounds is how often each function is driven without and with the profiler,
-// in the order ABBA: what drifts slowly hits both alike. It is even.
-const rounds = 4
+// Rounds are how often each function is driven without and with the profiler,
+// in the order ABBA: what drifts slowly hits both alike. They are even.
+const (
+	rounds      = 4
+	quickRounds = 2
+)
+
+// round is one of several.
+type round struct{ n, of int }
+
+func (r round) String() string { return fmt.Sprintf("%d of %d", r.n+1, r.of) }
+
+// share is the round's part of the calls. The last rounds get what cannot be
+// divided evenly.
+func (r round) share(calls int) int { return calls*(r.n+1)/r.of - calls*r.n/r.of }
+
+// quickBatches are enough for a median on a clock that counts instructions.
+const quickBatches = 10
 
 // driven is a target and what was measured of it.
 type driven struct {
@@ -65,14 +80,9 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 	if err := l.measureReturns(); err != nil {
 		return err
 	}
-	var all []*driven
-	for _, t := range targets {
-		all = append(all, l.newDriven(t))
-	}
-	for round := range rounds {
-		if err := l.callsRound(ctx, all, round); err != nil {
-			return err
-		}
+	all, err := l.driveAll(ctx, targets, rounds)
+	if err != nil {
+		return err
 	}
 	for _, d := range all {
 		l.progress("time " + d.fn + " by the testbed")
@@ -81,22 +91,60 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
 		for i, p := range d.by {
-			p.base, p.truths, p.truth, p.meanTruth = d.base, truth, median(truth), mean(truth)
-			p.reported, p.missed, p.average = d.sums[i].calls, d.sums[i].missed, d.sums[i].average()
-			l.addProbed(p, p.checks(l.Clock))
+			p.against(truth)
+			l.addDriven(d, i, p)
 		}
 	}
 	return nil
 }
 
+// overhead measures what a probe adds to system calls, and nothing else, in a
+// part of the time that [lab.calls] takes.
+func (l *lab) overhead(ctx context.Context, targets []target) error {
+	for i, t := range targets {
+		targets[i].gen.DefaultCalls = min(t.gen.DefaultCalls, quickBatches*t.gen.Batch)
+	}
+	all, err := l.driveAll(ctx, targets, quickRounds)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		for i, p := range d.by {
+			p.costOnly = true
+			l.addDriven(d, i, p)
+		}
+	}
+	return nil
+}
+
+func (l *lab) addDriven(d *driven, backend int, p probed) {
+	c := d.sums[backend]
+	p.base, p.reported, p.missed, p.average = d.base, c.calls, c.missed, c.average()
+	l.addProbed(p, p.checks(l.Clock))
+}
+
+// driveAll drives the targets in rounds.
+func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*driven, error) {
+	var all []*driven
+	for _, t := range targets {
+		all = append(all, l.newDriven(t))
+	}
+	for n := range rounds {
+		if err := l.callsRound(ctx, all, round{n, rounds}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // callsRound drives each target without the profiler and with each backend, in
 // one order in even rounds and in the other in odd ones.
-func (l *lab) callsRound(ctx context.Context, all []*driven, round int) error {
-	steps := []func() error{func() error { return l.bareRound(ctx, all, round) }}
+func (l *lab) callsRound(ctx context.Context, all []*driven, r round) error {
+	steps := []func() error{func() error { return l.bareRound(ctx, all, r) }}
 	for i := range l.Backends {
-		steps = append(steps, func() error { return l.probedRound(ctx, all, round, i) })
+		steps = append(steps, func() error { return l.probedRound(ctx, all, r, i) })
 	}
-	if round%2 == 1 {
+	if r.n%2 == 1 {
 		slices.Reverse(steps)
 	}
 	for _, step := range steps {
@@ -107,25 +155,25 @@ func (l *lab) callsRound(ctx context.Context, all []*driven, round int) error {
 	return nil
 }
 
-func (l *lab) bareRound(ctx context.Context, all []*driven, round int) error {
+func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 	for _, d := range all {
-		l.progress(fmt.Sprintf("drive %s without profiler.ko, %d of %d", d.fn, round+1, rounds))
-		r, err := l.driveBare(ctx, d.target, round)
+		l.progress(fmt.Sprintf("drive %s without profiler.ko, %s", d.fn, r))
+		bare, err := l.driveBare(ctx, d.target, r)
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
-		d.base = append(d.base, l.perCallOf(r)...)
+		d.base = append(d.base, l.perCallOf(bare)...)
 	}
 	return nil
 }
 
 // probedRound drives all targets while they are probed by one of the backends.
-func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int) error {
+func (l *lab) probedRound(ctx context.Context, all []*driven, r round, backend int) error {
 	b := l.Backends[backend]
 	return l.withProfiler(l.Funcs, func(prof *kmod.Profiler) error {
 		for _, d := range all {
-			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %d of %d", d.fn, b, round+1, rounds))
-			c, err := l.driveProbed(ctx, d.target, round, prof, &d.by[backend])
+			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %s", d.fn, b, r))
+			c, err := l.driveProbed(ctx, d.target, r, prof, &d.by[backend])
 			if err != nil {
 				return fmt.Errorf("%s: %w", d.fn, err)
 			}
@@ -136,24 +184,24 @@ func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int
 }
 
 // driveBare drives a function without the profiler.
-func (l *lab) driveBare(ctx context.Context, t target, round int) (*workloads.Result, error) {
+func (l *lab) driveBare(ctx context.Context, t target, r round) (*workloads.Result, error) {
 	files, err := nothingToObserve()
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(files)
-	return l.drive(ctx, t, round, files)
+	return l.drive(ctx, t, r, files)
 }
 
 // driveProbed drives a function with the profiler loaded, adds what was
 // measured to p, and returns what the profiler counted meanwhile.
-func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.Profiler, p *probed) (counted, error) {
+func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.Profiler, p *probed) (counted, error) {
 	files, err := openAll(prof.StatsPath(), filepath.Join(filepath.Dir(prof.StatsPath()), "missed"))
 	if err != nil {
 		return counted{}, err
 	}
 	defer closeAll(files)
-	r, err := l.drive(ctx, t, round, files)
+	r, err := l.drive(ctx, t, part, files)
 	if err != nil {
 		return counted{}, err
 	}
@@ -184,13 +232,12 @@ func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.P
 func nothingToObserve() ([]*os.File, error) { return openAll(os.DevNull, os.DevNull) }
 
 // drive makes one round's part of the calls.
-func (l *lab) drive(ctx context.Context, t target, round int, observe []*os.File) (*workloads.Result, error) {
+func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*workloads.Result, error) {
 	calls := l.Calls
 	if calls == 0 {
 		calls = t.gen.DefaultCalls
 	}
-	// The last rounds get what cannot be divided evenly.
-	share := calls*(round+1)/rounds - calls*round/rounds
+	share := r.share(calls)
 	program, err := t.gen.Prepare()
 	if err != nil {
 		return nil, err

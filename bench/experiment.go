@@ -15,17 +15,19 @@ type Experiment string
 // first: it reads all memory, and what this process has not yet come to know
 // cannot be found in it.
 const (
-	Leaks   Experiment = "leaks"   // verdicts on planted blocks, by region of memory
-	Pairs   Experiment = "vmalloc" // what a vmalloc() and its vfree() cost more
-	Lengths Experiment = "lengths" // functions of known length
-	Calls   Experiment = "calls"   // the functions that the user names
-	Latency Experiment = "latency" // scans by size of the region and number of blocks
+	Leaks    Experiment = "leaks"    // verdicts on planted blocks, by region of memory
+	Pairs    Experiment = "vmalloc"  // what a vmalloc() and its vfree() cost more
+	Lengths  Experiment = "lengths"  // functions of known length
+	Calls    Experiment = "calls"    // the functions that the user names
+	Overhead Experiment = "overhead" // the part of Calls that tells what a probe costs
+	Latency  Experiment = "latency"  // scans by size of the region and number of blocks
 )
 
-var allExperiments = []Experiment{Leaks, Pairs, Lengths, Calls, Latency}
+var allExperiments = []Experiment{Leaks, Pairs, Lengths, Calls, Overhead, Latency}
 
 // DefaultExperiments are those of a run that names none: all but [Latency],
-// which takes longer than all others together.
+// which takes longer than all others together, and [Overhead], which has
+// nothing that [Calls] has not.
 var DefaultExperiments = []Experiment{Leaks, Pairs, Lengths, Calls}
 
 // ParseExperiments reads names of experiments. None are [DefaultExperiments].
@@ -43,6 +45,9 @@ func ParseExperiments(names []string) ([]Experiment, error) {
 			return nil, fmt.Errorf("experiment %s is given twice", name)
 		}
 		list = append(list, e)
+	}
+	if slices.Contains(list, Calls) && slices.Contains(list, Overhead) {
+		return nil, fmt.Errorf("experiment %s is a part of %s; leave one of them out", Overhead, Calls)
 	}
 	return list, nil
 }

@@ -17,8 +17,9 @@ func TestParseExperiments(t *testing.T) {
 		"none":     {nil, DefaultExperiments, ""},
 		"one":      {[]string{"latency"}, []Experiment{Latency}, ""},
 		"several":  {[]string{"calls", "leaks"}, []Experiment{Calls, Leaks}, ""},
-		"unknown":  {[]string{"leaks", "leak"}, nil, `there is no experiment "leak"; use some of leaks, vmalloc, lengths, calls, latency`},
+		"unknown":  {[]string{"leaks", "leak"}, nil, `there is no experiment "leak"; use some of leaks, vmalloc, lengths, calls, overhead, latency`},
 		"no name":  {[]string{""}, nil, `there is no experiment ""`},
+		"both":     {[]string{"overhead", "calls"}, nil, "experiment overhead is a part of calls; leave one of them out"},
 		"repeated": {[]string{"calls", "leaks", "calls"}, nil, "experiment calls is given twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,6 +44,8 @@ func TestFunctionsGoWithCalls(t *testing.T) {
 		"by default, none":     {nil, nil, false},
 		"calls":                {[]Experiment{Calls}, []string{"sys_getpid"}, true},
 		"calls, none":          {[]Experiment{Leaks, Calls}, nil, false},
+		"overhead":             {[]Experiment{Overhead}, []string{"sys_getpid"}, true},
+		"overhead, none":       {[]Experiment{Overhead}, nil, false},
 		"leaks":                {[]Experiment{Leaks}, nil, true},
 		"leaks and a function": {[]Experiment{Leaks}, []string{"sys_getpid"}, false},
 	} {

@@ -84,7 +84,6 @@ func (l *lab) unprobedLength(ctx context.Context, n length) (probed, error) {
 	if !l.Clock.Exact() {
 		p.truth = median(p.base) // instructions are no nanoseconds
 	}
-	p.meanTruth = p.truth
 	return p, nil
 }
 

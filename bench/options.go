@@ -30,7 +30,7 @@ type Options struct {
 	// Only are the experiments to do; [DefaultExperiments] if there is none.
 	Only []Experiment
 	// Funcs are the functions to profile, as a user types them. They go with
-	// [Calls].
+	// [Calls] and [Overhead].
 	Funcs []string
 	// Backends are the ways of probing that are measured; [DefaultBackends] if
 	// there is none.
@@ -63,7 +63,7 @@ func (o Options) Check() error {
 
 // targets are the functions to drive, none if they are not to be.
 func (o Options) targets() ([]target, error) {
-	if o.Does(Calls) {
+	if o.Does(Calls) || o.Does(Overhead) {
 		return findTargets(o.Funcs)
 	}
 	if len(o.Funcs) > 0 {

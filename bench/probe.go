@@ -28,12 +28,13 @@ type probed struct {
 	reported uint64  // calls according to profiler.ko
 	missed   uint64  // calls that profiler.ko could not time, by its own count
 	average  float64 // of a call according to profiler.ko
-	truth    float64 // of a call, unprobed: the median of batches
-	// meanTruth is the mean of the same calls, which is what an average has
-	// to be held against.
-	meanTruth float64
-	achieved  float64 // calls per second, 0 if they were not paced
-	late      float64 // how late a paced call began at the worst, ns
+	truth    float64 // of a call, unprobed: a mean, as it is held against an average
+	achieved float64 // calls per second, 0 if they were not paced
+	late     float64 // how late a paced call began at the worst, ns
+
+	// costOnly is set when no truth was asked for: only the cost of the probe
+	// and the number of calls matter.
+	costOnly bool
 }
 
 // function is the function as people write it.
@@ -46,6 +47,9 @@ func (p probed) function() string {
 
 // name is what checks call it.
 func (p probed) name() string { return p.function() + " by " + string(p.backend) }
+
+// against has the profiler's average held against these.
+func (p *probed) against(truths []float64) { p.truths, p.truth = truths, mean(truths) }
 
 func (p probed) overhead() float64 { return median(p.with) - median(p.base) }
 
@@ -62,13 +66,17 @@ func (p probed) row() results.Row {
 		{V: round3(median(p.base)), Unit: "base-insn/op"},
 		{V: round3(median(p.with)), Unit: "probed-insn/op"},
 		{V: round3(p.overhead()), Unit: "overhead-insn/op"},
-		{V: round3(p.average), Unit: "reported-insn/op"},
-		{V: round3(p.truth), Unit: "true-insn/op"},
-		{V: round3(p.average - p.truth), Unit: "bias-insn/op"},
-		{V: float64(p.issued), Unit: "calls-issued"},
-		{V: float64(p.reported), Unit: "calls-reported"},
-		{V: float64(p.missed), Unit: "missed"},
 	}
+	if !p.costOnly {
+		values = append(values,
+			results.Value{V: round3(p.average), Unit: "reported-insn/op"},
+			results.Value{V: round3(p.truth), Unit: "true-insn/op"},
+			results.Value{V: round3(p.average - p.truth), Unit: "bias-insn/op"})
+	}
+	values = append(values,
+		results.Value{V: float64(p.issued), Unit: "calls-issued"},
+		results.Value{V: float64(p.reported), Unit: "calls-reported"},
+		results.Value{V: float64(p.missed), Unit: "missed"})
 	if p.achieved != 0 {
 		values = append(values,
 			results.Value{V: round3(p.achieved), Unit: "achieved-calls/s"},
@@ -103,13 +111,13 @@ func (p probed) slack() float64 {
 	if p.n != 0 {
 		part = averagePart
 	}
-	slack := max(averageSlack, part*p.meanTruth)
+	slack := max(averageSlack, part*p.truth)
 	variance, err := stats.SampleVariance(p.truths)
 	if err != nil || p.reported == 0 {
 		return slack
 	}
-	if math.Sqrt(variance) > varying*p.meanTruth {
-		slack = max(slack, varyingPart*p.meanTruth)
+	if math.Sqrt(variance) > varying*p.truth {
+		slack = max(slack, varyingPart*p.truth)
 	}
 	n := 1/float64(len(p.truths)) + 1/float64(p.reported)
 	return max(slack, averageErrors*math.Sqrt(variance*n))
@@ -122,13 +130,16 @@ func (p probed) checks(clock Clock) []Check {
 		checks = append(checks, judge(false, name+": missed",
 			"profiler.ko could not time %d of %d calls", p.missed, p.reported))
 	}
+	if p.costOnly {
+		return checks
+	}
 	if !clock.Exact() {
 		return append(checks, notJudged(name+": average",
 			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock))
 	}
 	slack := p.slack()
-	return append(checks, judge(math.Abs(p.average-p.meanTruth) <= slack, name+": average",
-		"profiler.ko reports %.1f insn, the function takes %.1f (±%.1f)", p.average, p.meanTruth, slack))
+	return append(checks, judge(math.Abs(p.average-p.truth) <= slack, name+": average",
+		"profiler.ko reports %.1f insn, the function takes %.1f (±%.1f)", p.average, p.truth, slack))
 }
 
 func (p probed) checkInvocations(clock Clock) Check {

@@ -22,7 +22,7 @@ func sound() probed {
 		fn: "sys_getpid", backend: "kretprobe", rate: "max",
 		base: repeat(306, 300), with: repeat(819, 300), truths: repeat(68, 100),
 		issued: 150000, reported: 150000, average: 68.2,
-		truth: 68, meanTruth: 68,
+		truth: 68,
 	}
 }
 
@@ -112,13 +112,13 @@ func TestChecksOfAProbedFunction(t *testing.T) {
 		}},
 		// Of so long a function 1 in a hundred is more than an instruction.
 		"a long one's durations are 1 % too long": {func(p *probed) {
-			p.truths, p.truth, p.meanTruth = repeat(20000, 100), 20000, 20000
+			p.against(repeat(20000, 100))
 			p.average = 20000 * 1.01
 		}, ICount, []outcome{
 			held(calls), {average, Failed, []string{"20000.0 (±100.0)"}},
 		}},
 		"the mean counts, not the median": {func(p *probed) {
-			p.meanTruth = 168 // a few calls took far longer
+			p.against(append(repeat(68, 99), 10068)) // one call took far longer
 			p.average = 168
 		}, ICount, []outcome{
 			held(calls), held(average),
@@ -181,7 +181,7 @@ func TestSlack(t *testing.T) {
 		"no truth":               {nil, 0, 12, 1},
 		"nothing reported":       {[]float64{97, 97, 103, 103}, 100, 0, 1},
 	} {
-		p := probed{n: 1, truths: test.truths, meanTruth: test.mean, reported: test.reported}
+		p := probed{n: 1, truths: test.truths, truth: test.mean, reported: test.reported}
 		if got := p.slack(); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%s: slack is %v, want %v", name, got, test.want)
 		}
@@ -190,7 +190,7 @@ func TestSlack(t *testing.T) {
 
 func TestSlackOfSystemCalls(t *testing.T) {
 	for mean, want := range map[float64]float64{68: 1, 1000: 5, 6479: 32.395} {
-		p := probed{truths: repeat(mean, 100), meanTruth: mean, reported: 1000}
+		p := probed{truths: repeat(mean, 100), truth: mean, reported: 1000}
 		if got := p.slack(); math.Abs(got-want) > 1e-9 {
 			t.Errorf("of %v instructions: slack is %v, want %v", mean, got, want)
 		}
@@ -204,7 +204,7 @@ func TestNoiseWidensTheAverage(t *testing.T) {
 	} {
 		p := probed{
 			fn: "f", backend: Direct, base: repeat(100, 3), with: repeat(1000, 3), truths: []float64{97, 97, 103, 103},
-			issued: 12, reported: 12, average: average, truth: 100, meanTruth: 100,
+			issued: 12, reported: 12, average: average, truth: 100,
 		}
 		checks := p.checks(ICount)
 		if got := checks[1]; got.Name != "f by direct: average" || got.Verdict != want {
@@ -269,6 +269,45 @@ func TestProbeRow(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantSample, p.sample()); diff != "" {
 		t.Errorf("sample (-want +got):\n%s", diff)
+	}
+}
+
+// What is shown as true is what the average is held against: of calls that
+// differ the mean, so that the bias is that of the check.
+func TestProbeRowShowsTheMean(t *testing.T) {
+	p := sound()
+	p.against([]float64{60, 60, 60, 100})
+	p.average = 71
+	for unit, want := range map[string]float64{"true-insn/op": 70, "bias-insn/op": 1} {
+		if got, ok := p.row().Value(unit); !ok || got != want {
+			t.Errorf("%s is %v, want %v", unit, got, want)
+		}
+	}
+}
+
+// Where only the cost was measured nothing is said of durations.
+func TestCostOnly(t *testing.T) {
+	p := sound()
+	p.costOnly, p.truths, p.truth, p.reported = true, nil, 0, 149999
+	want := []results.Value{
+		{V: 306, Unit: "base-insn/op"}, {V: 819, Unit: "probed-insn/op"}, {V: 513, Unit: "overhead-insn/op"},
+		{V: 150000, Unit: "calls-issued"}, {V: 149999, Unit: "calls-reported"}, {V: 0, Unit: "missed"},
+	}
+	if diff := cmp.Diff(want, p.row().Values); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	expect(t, p.checks(ICount), []outcome{{"sys_getpid by kretprobe: invocations", Failed, []string{"149999"}}})
+}
+
+func TestRoundsShareTheCalls(t *testing.T) {
+	for calls, want := range map[int][]int{8: {2, 2, 2, 2}, 4: {1, 1, 1, 1}, 6: {1, 2, 1, 2}, 150000: {37500, 37500, 37500, 37500}} {
+		var got []int
+		for n := range rounds {
+			got = append(got, round{n, rounds}.share(calls))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d calls (-want +got):\n%s", calls, diff)
+		}
 	}
 }
 
