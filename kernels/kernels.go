@@ -44,7 +44,16 @@ type Kernel struct {
 	// Root is the directory of the system that has the compiler, or empty when
 	// that is this machine itself.
 	Root string
+	// Identity tells kernels of one release apart that are not Debian's: 12
+	// hexadecimal digits of the SHA-256 of the image. It is empty for those that
+	// are.
+	Identity string
+	built    string // likewise, of all that modules are built with
 }
+
+// Variant is what tells modules apart that are built for kernels of one release,
+// empty for those of Debian's.
+func (k *Kernel) Variant() string { return k.built }
 
 var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(` + realTime + `|` + cloud + `)?$`)
 

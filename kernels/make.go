@@ -16,17 +16,18 @@ import (
 // dir, an absolute path. The headers' own makefile expects them in /usr/src;
 // these arguments lead make to where they lie instead.
 func (k *Kernel) MakeArgs(dir string) []string {
-	return []string{
-		"-C", k.HeadersDir,
-		"-f", filepath.Join(k.CommonDir, "Makefile"),
-		"KBUILD_OUTPUT=" + k.HeadersDir,
-		"CC=" + k.Compiler,
-		"HOSTCC=" + k.Compiler,
+	tree := []string{"-C", k.HeadersDir}
+	if k.CommonDir != "" {
+		tree = append(tree, "-f", filepath.Join(k.CommonDir, "Makefile"), "KBUILD_OUTPUT="+k.HeadersDir)
+	}
+	return append(tree,
+		"CC="+k.Compiler,
+		"HOSTCC="+k.Compiler,
 		// Type information of modules needs pahole and vmlinux with its own,
 		// and nothing here reads it.
 		"CONFIG_DEBUG_INFO_BTF_MODULES=",
-		"M=" + dir,
-	}
+		"M="+dir,
+	)
 }
 
 // Make returns the command that builds the external module in dir: args are
