@@ -60,13 +60,15 @@ var lacks510 = map[string]string{
 }
 
 // supported leaves out the backends that a kernel cannot have, with a check that
-// says so for each.
+// says so for each. Of a kernel that is none of Debian's it is assumed that it
+// can do what Debian's of that series can: a backend that its configuration
+// lacks is then an error of the module's when it is loaded.
 func supported(all []Backend, release string) ([]Backend, []Check, error) {
 	var kept []Backend
 	var lacking []Check
 	for _, b := range all {
 		name, _ := b.module()
-		if why := lacks510[name]; why != "" && strings.HasPrefix(release, "5.10.") {
+		if why := lacks510[name]; why != "" && isOf(release)("5.10") {
 			lacking = append(lacking, notSupported("backend "+string(b), why))
 			continue
 		}

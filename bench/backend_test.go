@@ -52,6 +52,8 @@ func TestBackendParams(t *testing.T) {
 func TestSupportedBackends(t *testing.T) {
 	for release, want := range map[string][]Backend{
 		"5.10.0-32-amd64":   {KRetProbe, KRetProbeHist},
+		"5.10-mine":         {KRetProbe, KRetProbeHist},
+		"5.100.1":           AllBackends,
 		"6.1.0-56-amd64":    AllBackends,
 		"7.3.4+deb13-amd64": AllBackends,
 	} {

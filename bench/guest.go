@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,9 +28,14 @@ import (
 type Host struct {
 	// CacheDir keeps kernels and modules.
 	CacheDir string
-	// Series is the kernel that guests run, one of those that the modules
-	// support; empty is the default.
+	// Series is the kernel that guests run, one of those that package kernels
+	// knows; empty is the default.
 	Series string
+	// Image and Headers are those of another kernel to run instead, as
+	// kernels.Own wants them.
+	Image, Headers string
+	// Modules is a directory with both modules, built already for the kernel.
+	Modules string
 	// Init is this program: a static executable whose main function calls
 	// [GuestMain] when [guest.InGuest] says so.
 	Init string
@@ -60,11 +66,13 @@ type Modules struct {
 
 // env describes them in a results file.
 func (m Modules) env() []results.Config {
-	return []results.Config{
-		{Key: "compiler", Value: m.Profiler.Compiler},
-		{Key: "module", Value: m.Profiler.Revision},
-		{Key: "testbed", Value: m.Testbed.Revision},
+	var env []results.Config
+	if cc := m.Profiler.Compiler; cc != "" {
+		env = append(env, results.Config{Key: "compiler", Value: cc})
 	}
+	return append(env,
+		results.Config{Key: "module", Value: m.Profiler.Revision},
+		results.Config{Key: "testbed", Value: m.Testbed.Revision})
 }
 
 // Outcome is how a guest ended and what came out of it.
@@ -105,10 +113,11 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	o.Profiler, o.Testbed = guestProfiler, guestTestbed
-	cfg, modules, err := h.config(ctx)
+	k, modules, err := h.Prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
+	cfg := h.config(k, modules)
 	notice := ""
 	if o.Clock == KVM {
 		h.Progress("try KVM")
@@ -131,6 +140,9 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	if len(h.Cmdline) > 0 {
 		o.Env = append(o.Env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
 	}
+	if k.Identity != "" {
+		o.Env = append(o.Env, results.Config{Key: "image", Value: "file-" + k.Identity})
+	}
 	o.Env = append(o.Env, modules.env()...)
 	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
 	if err != nil {
@@ -147,10 +159,11 @@ const qemuCommand = "qemu-system-x86_64"
 // modules in /modules, this program and busybox in /bin. What the command
 // prints goes to output; its exit status is returned.
 func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, output io.Writer) (*Outcome, int, error) {
-	cfg, _, err := h.config(ctx)
+	k, modules, err := h.Prepare(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
+	cfg := h.config(k, modules)
 	cfg.Clock = guest.Clock(clock)
 	busybox, err := kernels.Unpack(ctx, "busybox-static", kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
 	if err != nil {
@@ -170,15 +183,18 @@ func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, outpu
 	return out, status, err
 }
 
-func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
+// Prepare has all that a guest needs fetched and built, so that it can be
+// started at once. It need not be called.
+func (h Host) Prepare(ctx context.Context) (*kernels.Kernel, *Modules, error) {
 	k, err := h.Kernel(ctx)
 	if err != nil {
-		return guest.Config{}, nil, err
+		return nil, nil, err
 	}
-	m, err := h.Build(ctx, k)
-	if err != nil {
-		return guest.Config{}, nil, err
-	}
+	m, err := h.modules(ctx, k)
+	return k, m, err
+}
+
+func (h Host) config(k *kernels.Kernel, m *Modules) guest.Config {
 	snapshots := filepath.Join(h.CacheDir, "snapshots")
 	if h.Cold {
 		snapshots = ""
@@ -191,19 +207,62 @@ func (h Host) config(ctx context.Context) (guest.Config, *Modules, error) {
 			{Path: guestProfiler, Source: m.Profiler.Path},
 			{Path: guestTestbed, Source: m.Testbed.Path},
 		},
-	}, m, nil
+	}
 }
 
 // Kernel returns the kernel that guests run, fetched when the cache lacks it.
 func (h Host) Kernel(ctx context.Context) (*kernels.Kernel, error) {
-	return kernels.Get(ctx, cmp.Or(h.Series, kmod.DefaultSeries), kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	o := kernels.Options{Dir: h.CacheDir, Progress: h.Progress}
+	if h.Image != "" {
+		return kernels.Own(ctx, h.Image, h.Headers, o)
+	}
+	return kernels.Get(ctx, cmp.Or(h.Series, kmod.DefaultSeries), o)
+}
+
+// modules returns both modules for a kernel, built unless they are there.
+func (h Host) modules(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
+	if h.Modules != "" {
+		return readymade(h.Modules, k.Release)
+	}
+	return h.Build(ctx, k)
+}
+
+// readymade returns the two modules in a directory.
+func readymade(dir, release string) (*Modules, error) {
+	profiler, err := kmod.Readymade(dir, kmod.ProfilerModule, release)
+	if err != nil {
+		return nil, err
+	}
+	testbed, err := kmod.Readymade(dir, kmod.TestbedModule, release)
+	return &Modules{profiler, testbed}, err
 }
 
 // Build builds both modules for a kernel.
 func (h Host) Build(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
+	if err := h.mayBuild(k); err != nil {
+		return nil, err
+	}
 	return h.build(ctx, kmod.BuildOptions{
-		Make: k.Make, Command: k.Command, Kernel: k.Release, Version: k.Version, Compiler: k.Compiler, Check: k.CanCheck(),
+		Make: k.Make, Command: k.Command, Kernel: k.Release, Version: k.Version + k.Variant(), Compiler: k.Compiler, Check: k.CanCheck(),
 	})
+}
+
+// mayBuild refuses a kernel that the modules' own sources refuse. Others may
+// have sources that do not.
+func (h Host) mayBuild(k *kernels.Kernel) error {
+	if k.Identity == "" || h.Profiler != nil || slices.ContainsFunc(kernels.Series, isOf(k.Release)) {
+		return nil
+	}
+	return fmt.Errorf("kernel image %s is Linux %s, and the modules support none but %s; where yours do, say so with --profiler or --modules",
+		h.Image, k.Release, strings.Join(kernels.Series, ", "))
+}
+
+// isOf tells whether a kernel is of a series.
+func isOf(release string) func(series string) bool {
+	return func(series string) bool {
+		rest, ok := strings.CutPrefix(release, series)
+		return ok && (rest == "" || rest[0] < '0' || rest[0] > '9')
+	}
 }
 
 // BuildNative builds both modules for the running kernel.

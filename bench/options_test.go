@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 
+	"kprof-bench/kernels"
 	"kprof-bench/kmod"
 	"kprof-bench/results"
 	"kprof-bench/workloads"
@@ -254,32 +254,35 @@ func TestClassesArePlantedInNumbers(t *testing.T) {
 	}
 }
 
-func TestRunNativeNamesAModuleThatIsNotThere(t *testing.T) {
-	dir := t.TempDir()
-	for _, missing := range []string{kmod.ProfilerModule, kmod.TestbedModule} {
-		for _, name := range []string{kmod.ProfilerModule, kmod.TestbedModule} {
-			if err := os.WriteFile(filepath.Join(dir, name+".ko"), nil, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		path := filepath.Join(dir, missing+".ko")
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		_, err := Host{}.RunNative(t.Context(), Options{Funcs: []string{"sys_getpid"}, Rate: "max"}, dir)
-		if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
-			t.Errorf("error %v does not name %s", err, path)
+// What the sources refuse is said before a compiler says it, and not of sources
+// that may know better.
+func TestMayBuild(t *testing.T) {
+	own := func(release string) *kernels.Kernel {
+		return &kernels.Kernel{Release: release, Identity: "0123456789ab"}
+	}
+	for name, test := range map[string]struct {
+		host   Host
+		kernel *kernels.Kernel
+		ok     bool
+	}{
+		"of a series":           {Host{}, own("6.1.77-mine"), true},
+		"of another":            {Host{}, own("6.6.30"), false},
+		"a longer number":       {Host{}, own("6.100.1"), false},
+		"a preliminary one":     {Host{}, own("7.3-rc7"), true},
+		"of another, Debian's":  {Host{}, &kernels.Kernel{Release: "6.6.30-amd64"}, true},
+		"with sources of yours": {Host{Profiler: os.DirFS(".")}, own("6.6.30"), true},
+	} {
+		err := test.host.mayBuild(test.kernel)
+		if (err == nil) != test.ok || err != nil && !strings.Contains(err.Error(), "Linux "+test.kernel.Release+", and the modules support none but 5.10, 6.1, 6.12, 7.3; ") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestFileHash(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "m.ko")
-	if err := os.WriteFile(path, []byte("abc"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	// The SHA-256 of "abc" is the first example of FIPS 180-2.
-	if got, err := fileHash(path); err != nil || got != "ba7816bf8f01" {
-		t.Errorf("%s, %v; want ba7816bf8f01", got, err)
+func TestModulesOfUnknownCompilers(t *testing.T) {
+	m := Modules{&kmod.Module{Revision: "file-0123456789ab"}, &kmod.Module{Revision: "file-ba9876543210"}}
+	want := []results.Config{{Key: "module", Value: "file-0123456789ab"}, {Key: "testbed", Value: "file-ba9876543210"}}
+	if diff := cmp.Diff(want, m.env()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

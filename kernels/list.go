@@ -48,7 +48,7 @@ func List(opts Options) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := knownSeries()
+	all := All()
 	for _, name := range links {
 		if CheckSeries(name) == nil && !slices.Contains(all, name) {
 			all = append(all, name)
@@ -65,7 +65,7 @@ func List(opts Options) ([]Entry, error) {
 	return entries, nil
 }
 
-func knownSeries() []string {
+func All() []string {
 	var all []string
 	for _, series := range Series {
 		for _, flavour := range Flavours {

@@ -169,7 +169,7 @@ func TestSeriesHaveHomes(t *testing.T) {
 			t.Errorf("%s has no home among %d", series, len(homes))
 		}
 	}
-	for _, series := range knownSeries() {
+	for _, series := range All() {
 		if !seriesForm.MatchString(series) {
 			t.Errorf("%s cannot be asked for", series)
 		}

@@ -46,9 +46,11 @@ type Module struct {
 	Name string
 	// Path of the .ko, without debug information.
 	Path string
-	// Revision is the first 12 hexadecimal digits of the SHA-256 of the sources.
+	// Revision is the first 12 hexadecimal digits of the SHA-256 of the sources,
+	// or file- and those of the module itself where there are no sources.
 	Revision string
-	// Compiler is the first line of the compiler's --version.
+	// Compiler is the first line of the compiler's --version; empty when it is
+	// not known.
 	Compiler string
 }
 

@@ -34,13 +34,9 @@ func subdir(name string) fs.FS {
 	return sub
 }
 
-// The series of Linux that both modules support.
+// Series of Linux that both modules support, of those that tests boot.
 const (
 	DefaultSeries  = "6.1" // unless another is asked for
 	NewestSeries   = "6.12"
 	RealTimeSeries = "6.1-rt" // built with PREEMPT_RT
 )
-
-// AllSeries are those and their variants, the default first, and after them the
-// series that tests do not boot.
-var AllSeries = []string{DefaultSeries, NewestSeries, RealTimeSeries, NewestSeries + "-rt", "5.10", "7.3"}

@@ -100,7 +100,7 @@ func (d *diagnosis) report(w io.Writer, asJSON bool) error {
 		return err
 	}
 	if !d.OK {
-		return exitError{exitWrong}
+		return exitError{code: exitWrong}
 	}
 	return nil
 }

@@ -39,10 +39,10 @@ kprof-bench itself in /bin. The exit code is the command's.`,
 			}
 			if out.Ending != guest.Done {
 				fmt.Fprintf(cmd.ErrOrStderr(), "kprof-bench: %s: %s\n", out.Ending, out.Detail)
-				return exitError{out.Ending.ExitCode()}
+				return exitError{code: out.Ending.ExitCode()}
 			}
 			if status != 0 {
-				return exitError{status}
+				return exitError{code: status}
 			}
 			return nil
 		},

@@ -4,6 +4,7 @@ package main
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"kprof-bench/bench"
+	"kprof-bench/kernels"
 	"kprof-bench/kmod"
 
 	"github.com/spf13/cobra"
@@ -22,6 +24,10 @@ import (
 type hostFlags struct {
 	profiler string
 	kernel   string
+	image    string
+	headers  string
+	modules  string
+	given    func(flag string) bool // on the command line
 	memory   int
 	seed     uint64
 	cpu      string
@@ -31,12 +37,17 @@ type hostFlags struct {
 }
 
 func (f *hostFlags) register(cmd *cobra.Command) {
+	f.given = cmd.Flags().Changed
 	cmd.Flags().StringVar(&f.profiler, "profiler", "", "directory with other sources of profiler.ko to use")
-	cmd.Flags().StringVar(&f.kernel, "kernel", kmod.DefaultSeries, "the guest's series of Linux: "+inWords(kmod.AllSeries, "or"))
+	cmd.Flags().StringVar(&f.kernel, "kernel", kmod.DefaultSeries, "the guest's series of Linux: "+
+		inWords(kernels.Series, "or")+", each also with "+inWords(kernels.Flavours[1:], "or")+" behind it")
+	cmd.Flags().StringVar(&f.image, "kernel-image", "", "another kernel: its bzImage, /boot/vmlinuz-* or vmlinux")
+	cmd.Flags().StringVar(&f.headers, "headers", "", "with --kernel-image, the tree it was built in, or the directory of its headers' package")
 }
 
 func (f *hostFlags) registerGuest(cmd *cobra.Command) {
 	f.register(cmd)
+	cmd.Flags().StringVar(&f.modules, "modules", "", "directory with profiler.ko and kprof_testbed.ko for the kernel (default: build them)")
 	cmd.Flags().IntVar(&f.memory, "memory", 0, "the guest's memory in MiB (default 512)")
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "the guest's seed of randomness, which moves its addresses (default 1)")
 	cmd.Flags().StringVar(&f.cpu, "cpu", "", "the guest's model of processor, by QEMU's name (default max)")
@@ -47,10 +58,10 @@ func (f *hostFlags) registerGuest(cmd *cobra.Command) {
 
 // host makes what the experiments run on. Progress goes to stderr.
 func (f *hostFlags) host(progress func(string), stderr io.Writer) (bench.Host, error) {
-	if !slices.Contains(kmod.AllSeries, f.kernel) {
-		return bench.Host{}, fmt.Errorf("there is no kernel %q; %s are", f.kernel, inWords(kmod.AllSeries, "and"))
+	if err := f.check(); err != nil {
+		return bench.Host{}, err
 	}
-	h := bench.Host{Series: f.kernel, MemoryMiB: f.memory, Seed: f.seed, CPU: f.cpu, Cmdline: f.cmdline, Cold: f.cold, Progress: progress}
+	h := bench.Host{Series: f.kernel, Image: f.image, Headers: f.headers, Modules: f.modules, MemoryMiB: f.memory, Seed: f.seed, CPU: f.cpu, Cmdline: f.cmdline, Cold: f.cold, Progress: progress}
 	var err error
 	if h.CacheDir, err = cacheDir(); err != nil {
 		return h, err
@@ -64,6 +75,24 @@ func (f *hostFlags) host(progress func(string), stderr io.Writer) (bench.Host, e
 		h.Console = stderr
 	}
 	return h, nil
+}
+
+// check finds what does not go together, before anything is done.
+func (f *hostFlags) check() error {
+	switch {
+	case f.image == "" && !slices.Contains(kernels.All(), f.kernel):
+		return fmt.Errorf("there is no kernel %q; %s are, each also with %s behind it",
+			f.kernel, inWords(kernels.Series, "and"), inWords(kernels.Flavours[1:], "or"))
+	case f.image != "" && f.given("kernel"):
+		return errors.New("--kernel and --kernel-image are two kernels; give one of them")
+	case f.image == "" && f.headers != "":
+		return errors.New("--headers are those of --kernel-image, which is not given")
+	case f.image != "" && f.headers == "" && f.modules == "":
+		return errors.New("--kernel-image needs --headers to build the modules with, or --modules that are built")
+	case f.modules != "" && f.profiler != "":
+		return errors.New("--modules are built already, and --profiler is to be built; give one of them")
+	}
+	return nil
 }
 
 // inWords lists words, the last of which follows the conjunction.

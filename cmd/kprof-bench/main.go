@@ -11,6 +11,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,10 +44,14 @@ const (
 	exitFailure = 2
 )
 
-// exitError is an error that has said what it has to say already.
-type exitError struct{ code int }
+// exitError is an error with an exit code of its own. Without a message it has
+// said what it has to say already.
+type exitError struct {
+	code    int
+	message string
+}
 
-func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+func (e exitError) Error() string { return cmp.Or(e.message, fmt.Sprintf("exit code %d", e.code)) }
 
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -70,6 +75,9 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
+		if exit.message != "" {
+			fmt.Fprintln(stderr, "kprof-bench:", err)
+		}
 		return exit.code
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "kprof-bench: interrupted")

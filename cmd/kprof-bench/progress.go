@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/term"
 )
@@ -16,7 +17,9 @@ type progress struct {
 	w        io.Writer
 	terminal bool
 	width    int
-	shown    bool
+
+	mu    sync.Mutex // guests tell of their progress at the same time
+	shown bool
 }
 
 func newProgress(w io.Writer) *progress {
@@ -32,6 +35,8 @@ func newProgress(w io.Writer) *progress {
 }
 
 func (p *progress) say(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.terminal {
 		fmt.Fprintln(p.w, what)
 		return
@@ -44,8 +49,15 @@ func (p *progress) say(what string) {
 	p.shown = true
 }
 
+// of says of which kernel something is done.
+func (p *progress) of(kernel string) func(what string) {
+	return func(what string) { p.say(kernel + ": " + what) }
+}
+
 // clear removes the line, so that something else can be printed.
 func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.shown = false

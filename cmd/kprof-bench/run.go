@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,30 +12,27 @@ import (
 	"slices"
 
 	"kprof-bench/bench"
-	"kprof-bench/guest"
-	"kprof-bench/kmod"
-	"kprof-bench/results"
 
 	"github.com/spf13/cobra"
 )
 
 type runFlags struct {
 	hostFlags
-	only    []string
-	funcs   []string
-	by      []string
-	rate    string
-	calls   int
-	clock   string
-	native  bool
-	modules string
-	out     string
-	json    bool
-	verify  bool
+	only   []string
+	funcs  []string
+	by     []string
+	rate   string
+	calls  int
+	clock  string
+	native bool
+	out    string
+	json   bool
+	verify bool
 }
 
-func runCommand() *cobra.Command {
-	var f runFlags
+func runCommand() *cobra.Command { return runCommandOf(&runFlags{}) }
+
+func runCommandOf(f *runFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [--only EXPERIMENT[,EXPERIMENT]...] [--funcs FUNC[,FUNC]...]",
 		Short: "Measure functions under load and check what the profiler reports",
@@ -51,15 +47,28 @@ The experiments are
   vmalloc  what tracing adds to a vmalloc() and its vfree()
   lengths  profile functions whose length is known from their object code
   calls    drive the functions that --funcs names, without and with the profiler
+  overhead the part of it that tells what a probe costs, which is quick
   latency  how long a scan takes, by size of the region and number of blocks
 
-All but the last one are done unless --only says which. The guest of latency has
+All but the last two are done unless --only says which. The guest of latency has
 1.5 GiB of memory.
+
+With several kernels, or all, which are those of the standard flavour, as many
+guests run at the same time as there are processors, but in real time one by one.
+The table has columns for each, and the results go into one file. The modules
+are built for a kernel of one's own, which --kernel-image and --headers name, with
+the compiler that its configuration names; it is assumed to be able to do what
+Debian's of that series can.
 
 Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
 mistake in the command line, or a failure of this program), 3 the kernel
-oopsed or warned, 4 it hung, 5 it did not boot.`,
+oopsed or warned, 4 it hung, 5 it did not boot. Where kernels end differently it
+is the first of 3, 4, 1, 5 and 2 that there is: what the module did to a kernel
+comes before what it reported, and that before what says nothing of the module.`,
 		Example: `  kprof-bench run --funcs sys_getpid,sys_clone
+  kprof-bench run --funcs sys_getpid --kernel all --out all.txt
+  kprof-bench run --funcs sys_getpid --only overhead --profiler kmod/profiler
+  kprof-bench run --only leaks --kernel-image arch/x86/boot/bzImage --headers .
   kprof-bench run --funcs sys_read --rate 10000/s --out read.txt
   kprof-bench run --only leaks --seed 7`,
 		Args: cobra.NoArgs,
@@ -77,7 +86,6 @@ oopsed or warned, 4 it hung, 5 it did not boot.`,
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount),
 		"what drives the guest: icount (exact), tcg (2 processors, for races) or kvm (real time)")
 	cmd.Flags().BoolVar(&f.native, "native", false, "use the running kernel instead of a guest, as root")
-	cmd.Flags().StringVar(&f.modules, "modules", "", "with --native, directory with the modules (default: build them)")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to this file, in Go's benchmark format")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as JSON")
 	cmd.Flags().BoolVar(&f.verify, "verify-determinism", false, "run twice and compare every digit")
@@ -89,38 +97,18 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	runs, err := f.runs()
+	if err != nil {
+		return err
+	}
 	p := newProgress(stderr)
 	defer p.clear()
-
-	result, err := f.measure(ctx, o, p, stderr)
-	if err == nil && f.verify {
-		err = f.measureAgain(ctx, o, p, stderr, result)
-	}
+	f.measureAll(ctx, runs, o, p, stderr)
 	p.clear()
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	file := result.File()
-	if f.out != "" && result.Good() {
-		if err := results.WriteFile(f.out, file); err != nil {
-			return err
-		}
-	}
-	if f.json {
-		err = writeJSON(stdout, result)
-	} else {
-		err = writeText(stdout, result, file)
-	}
-	if err != nil {
-		return err
-	}
-	if !result.Good() {
-		if f.out != "" {
-			fmt.Fprintf(stderr, "kprof-bench: %s is not written: figures that are known to be wrong are no results\n", f.out)
-		}
-		return exitError{exitWrong}
-	}
-	return nil
+	return f.report(runs, stdout, stderr)
 }
 
 func (f *runFlags) options() (bench.Options, error) {
@@ -131,11 +119,8 @@ func (f *runFlags) options() (bench.Options, error) {
 	if f.native {
 		clock = bench.Native
 	}
-	if f.native && f.kernel != kmod.DefaultSeries {
-		return bench.Options{}, errors.New("--kernel is the guest's, and --native uses the running kernel")
-	}
-	if f.modules != "" && !f.native {
-		return bench.Options{}, errors.New("--modules goes with --native; use --profiler for other sources")
+	if f.native && (f.given("kernel") || f.image != "") {
+		return bench.Options{}, errors.New("--kernel and --kernel-image are the guest's, and --native uses the running kernel")
 	}
 	if f.verify && !clock.Exact() {
 		return bench.Options{}, fmt.Errorf("--verify-determinism: nothing repeats to the digit on clock %s, only on %s", clock, bench.ICount)
@@ -173,62 +158,6 @@ func checkWritable(out string) error {
 	return nil
 }
 
-func (f *runFlags) measure(ctx context.Context, o bench.Options, p *progress, stderr io.Writer) (*bench.Result, error) {
-	if f.native {
-		return f.measureNative(ctx, o, p, stderr)
-	}
-	h, err := f.guestHost(p.say, stderr)
-	if err != nil {
-		return nil, err
-	}
-	out, err := h.RunInGuest(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	p.clear()
-	if out.Notice != "" {
-		fmt.Fprintln(stderr, "kprof-bench:", out.Notice)
-	}
-	if out.Result == nil || out.Ending != guest.Done && out.Ending != guest.WrongNumbers {
-		fmt.Fprintf(stderr, "kprof-bench: the guest ended with %s: %s\n", out.Ending, out.Detail)
-		code := out.Ending.ExitCode()
-		if code == 0 {
-			code = exitFailure
-		}
-		return nil, exitError{code}
-	}
-	return out.Result, nil
-}
-
-func (f *runFlags) measureNative(ctx context.Context, o bench.Options, p *progress, stderr io.Writer) (*bench.Result, error) {
-	if os.Geteuid() != 0 {
-		return nil, errors.New("--native loads modules into this kernel, which needs root")
-	}
-	h, err := f.host(p.say, stderr)
-	if err != nil {
-		return nil, err
-	}
-	return h.RunNative(ctx, o, f.modules)
-}
-
-// measureAgain repeats a run and adds to the first one the check that nothing
-// differs.
-func (f *runFlags) measureAgain(ctx context.Context, o bench.Options, p *progress, stderr io.Writer, first *bench.Result) error {
-	second, err := f.measure(ctx, o, p, stderr)
-	if err != nil {
-		return err
-	}
-	check := bench.Check{
-		Name: "determinism", Verdict: bench.Held,
-		Detail: fmt.Sprintf("%d rows are the same to the digit in two runs", len(first.Rows)),
-	}
-	if what := difference(first, second); what != "" {
-		check.Verdict, check.Detail = bench.Failed, "two runs differ: "+what
-	}
-	first.Checks = append(first.Checks, check)
-	return nil
-}
-
 // difference names the first thing that is not the same in both, if any.
 func difference(first, second *bench.Result) string {
 	for i, row := range first.Rows {
@@ -248,10 +177,4 @@ func difference(first, second *bench.Result) string {
 		return "the checks do not say the same"
 	}
 	return ""
-}
-
-func writeJSON(w io.Writer, r *bench.Result) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
 }

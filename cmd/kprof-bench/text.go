@@ -17,10 +17,7 @@ import (
 // writeText prints a run for people: what was measured, what did not hold,
 // and the verdict in the last line.
 func writeText(w io.Writer, r *bench.Result, file *results.File) error {
-	env := map[string]string{}
-	for _, c := range file.Env {
-		env[c.Key] = c.Value
-	}
+	env := environmentOf(file)
 	fmt.Fprintln(w, headline(env))
 	for _, v := range views {
 		if err := v.write(w, file.Rows, env["clock"]); err != nil {
@@ -29,6 +26,14 @@ func writeText(w io.Writer, r *bench.Result, file *results.File) error {
 	}
 	fmt.Fprintln(w)
 	return writeChecks(w, r.Checks)
+}
+
+func environmentOf(file *results.File) map[string]string {
+	env := map[string]string{}
+	for _, c := range file.Env {
+		env[c.Key] = c.Value
+	}
+	return env
 }
 
 func headline(env map[string]string) string {
@@ -159,31 +164,4 @@ func writeTable(w io.Writer, lines [][]string) error {
 		}
 	}
 	return nil
-}
-
-func writeChecks(w io.Writer, checks []bench.Check) error {
-	var held, failed, open int
-	for _, c := range checks {
-		switch c.Verdict {
-		case bench.Held:
-			held++
-		case bench.NotJudged:
-			open++
-		case bench.NotSupported:
-			fmt.Fprintf(w, "%s: %s: %s\n", c.Name, c.Verdict, c.Detail)
-		default:
-			failed++
-			fmt.Fprintf(w, "%s  %s: %s\n", c.Verdict, c.Name, c.Detail)
-		}
-	}
-	verdict := "PASS"
-	if failed > 0 || held == 0 {
-		verdict = "FAIL"
-	}
-	fmt.Fprintf(w, "%s: %d checks held, %d failed", verdict, held, failed)
-	if open > 0 {
-		fmt.Fprintf(w, ", %d could not be judged on this clock", open)
-	}
-	_, err := fmt.Fprintln(w)
-	return err
 }
