@@ -140,8 +140,8 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	if len(h.Cmdline) > 0 {
 		o.Env = append(o.Env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
 	}
-	if k.Identity != "" {
-		o.Env = append(o.Env, results.Config{Key: "image", Value: "file-" + k.Identity})
+	if err := o.addKernel(k); err != nil {
+		return nil, err
 	}
 	o.Env = append(o.Env, modules.env()...)
 	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
@@ -150,6 +150,22 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	out.Notice = notice
 	return out, nil
+}
+
+// addKernel describes a kernel beyond its release, as far as that is known.
+func (o *Options) addKernel(k *kernels.Kernel) error {
+	if k.Identity != "" {
+		o.Env = append(o.Env, results.Config{Key: "image", Value: "file-" + k.Identity})
+	}
+	if k.Config == "" {
+		return nil
+	}
+	f, err := k.Features()
+	if err != nil {
+		return err
+	}
+	o.Env = append(o.Env, results.Config{Key: "features", Value: cmp.Or(strings.Join(f.Words(), " "), "none")})
+	return nil
 }
 
 // qemuCommand is the emulator.

@@ -75,7 +75,7 @@ func (c *cache) removeKernels(chosen func(series string) bool) (int64, error) {
 	return c.removeEach("kernels", func(name string) bool {
 		release, _, isEntry := strings.Cut(name, "_")
 		if isEntry {
-			return chosen(seriesOf(release))
+			return chosen(SeriesOf(release))
 		}
 		return chosen(name)
 	})

@@ -126,7 +126,7 @@ const fakeConfig = "CONFIG_KRETPROBES=y\n# CONFIG_FPROBE is not set\nCONFIG_DEBU
 
 func (f *fakeApt) addHeaders(release, common, version, compiler string) {
 	f.t.Helper()
-	f.offer(metaPackage(seriesOf(release)), version, "linux-image-"+release+" (= "+version+")")
+	f.offer(metaPackage(SeriesOf(release)), version, "linux-image-"+release+" (= "+version+")")
 	headers := "usr/src/linux-headers-" + release
 	f.add("linux-headers-"+release, version,
 		"linux-headers-"+common+" (= "+version+"), linux-kbuild-6.1 (>= "+version+") | nothing, linux-compiler-"+compiler+"-x86", map[string]string{

@@ -19,6 +19,23 @@ type Features struct {
 	RealTime    bool `json:"preempt_rt"`
 }
 
+// Words names those that there are, as `kernels list` heads its columns.
+func (f Features) Words() []string {
+	var words []string
+	for _, w := range []struct {
+		name string
+		has  bool
+	}{
+		{"kretprobe", f.KRetProbe}, {"rethook", f.Rethook}, {"fprobe", f.FProbe}, {"direct", f.DirectCalls},
+		{"BTF", f.BTF}, {"IBT", f.IBT}, {"RT", f.RealTime},
+	} {
+		if w.has {
+			words = append(words, w.name)
+		}
+	}
+	return words
+}
+
 // Features reads them in the kernel's configuration.
 func (k *Kernel) Features() (Features, error) {
 	b, err := os.ReadFile(k.Config)

@@ -32,9 +32,9 @@ func metaPackage(series string) string {
 // as 6.1.0-56-rt-amd64 or 6.12.95+deb12-amd64.
 var releaseForm = regexp.MustCompile(`^([0-9]+\.[0-9]+)\..*?(` + realTime + `|` + cloud + `)?-amd64$`)
 
-// seriesOf returns the series that a kernel is of, or nothing when its release
+// SeriesOf returns the series that a kernel is of, or nothing when its release
 // is not of Debian's form.
-func seriesOf(release string) string {
+func SeriesOf(release string) string {
 	m := releaseForm.FindStringSubmatch(release)
 	if m == nil {
 		return ""
@@ -124,7 +124,7 @@ func pickRelease(metas []aptPackage, series string) (release, version string, er
 	for _, meta := range metas {
 		for _, dep := range meta.depends {
 			release, isImage := strings.CutPrefix(dep, imagePrefix)
-			switch found := seriesOf(release); {
+			switch found := SeriesOf(release); {
 			case !isImage || found == "":
 			case found == series:
 				return release, meta.version, nil

@@ -30,7 +30,7 @@ the standard flavour, with PREEMPT_RT (6.1-rt) or for virtual machines
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(kernelsListCommand(), kernelsFetchCommand(), kernelsCleanCommand())
+	cmd.AddCommand(kernelsListCommand(), kernelsFetchCommand(), kernelsCleanCommand(), kernelsTableCommand())
 	return cmd
 }
 

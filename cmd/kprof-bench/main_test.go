@@ -58,13 +58,12 @@ var cacheOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	own := filepath.Join(dir, "kprof-bench")
-	return dir, errors.Join(
-		os.Chmod(dir, 0o755),
-		os.Mkdir(own, 0o755),
-		os.Symlink(filepath.Join(users, "kernels"), filepath.Join(own, "kernels")),
-		os.Symlink(filepath.Join(users, "packages"), filepath.Join(own, "packages")),
-		os.MkdirAll(filepath.Join(users, "modules"), 0o755),
-		os.Symlink(filepath.Join(users, "modules"), filepath.Join(own, "modules")))
+	err = errors.Join(os.Chmod(dir, 0o755), os.Mkdir(own, 0o755))
+	for _, part := range []string{"kernels", "packages", "roots", "modules", "snapshots"} {
+		in := filepath.Join(users, part)
+		err = errors.Join(err, os.MkdirAll(in, 0o755), os.Symlink(in, filepath.Join(own, part)))
+	}
+	return dir, err
 })
 
 func TestScripts(t *testing.T) {
