@@ -14,6 +14,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"kprof-bench/guest"
 	"kprof-bench/guest/guesttest"
 	"kprof-bench/kmod"
@@ -21,28 +23,36 @@ import (
 )
 
 var (
-	cycles = flag.Int("cycles", 4, "how often TestCycles loads and unloads the module")
-	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestTwoProcessors")
-	only   = flag.String("series", "", "the only series of Linux to boot, in tests that are not about one")
+	cycles = flag.Int("cycles", 4, "how often TestRaces loads and unloads the module")
+	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestRaces")
+	only   = flag.String("series", "", "the only series of Linux to boot, in tests that are about several")
+	some   = flag.String("groups", "", "the only groups of checks to do, separated by commas")
 )
 
-// One boot each. A group that needs no more than the default memory and the
-// exact clock has them.
+// kernels are those on which all must hold, in the order in which their guests
+// are started: the slowest first.
+var kernels = []string{"5.10", "7.3", kmod.NewestSeries, kmod.DefaultSeries}
 
-func TestParameters(t *testing.T) { run(t, defaultSeries(), job("parameters"), nil) }
+// TestKernels has the module probe functions as it chooses to, on each kernel.
+func TestKernels(t *testing.T) {
+	j := job("blocks", "parameters", "changes", "calls", "sleepers", "shared", "ranges")
+	eachKernel(t, j, nil)
+}
 
-func TestChanges(t *testing.T) { eachKernel(t, job("changes"), nil) }
-
-func TestCalls(t *testing.T) { eachProbing(t, job("calls"), nil) }
-
-func TestSleepers(t *testing.T) { eachProbing(t, job("sleepers"), nil) }
+// TestBackends is about the ways to probe that the module does not choose by
+// itself on newer kernels. Linux 5.10 has but one.
+func TestBackends(t *testing.T) {
+	eachBackend(t, job("calls", "sleepers"), nil)
+	j := job("shared")
+	j.Backend = "kretprobe"
+	t.Run("shared", func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
+}
 
 // TestSleepersAndThunks is about kernels in which a return is a jump: to code
 // that some processors of AMD's want, and to code that counts calls and returns,
 // which is for some of Intel's.
 func TestSleepersAndThunks(t *testing.T) {
 	j := job("sleepers")
-	j.Backend = "direct"
 	t.Run("untrained", func(t *testing.T) {
 		run(t, kmod.DefaultSeries, j, func(c *guest.Config) { c.CPU = "EPYC" })
 	})
@@ -58,9 +68,7 @@ func TestSleepersAndThunks(t *testing.T) {
 // they return into what has taken the place of the module.
 func TestWithoutSweep(t *testing.T) {
 	t.Parallel()
-	j := job("some sleepers")
-	j.Backend = "direct"
-	cfg := config(t, kmod.DefaultSeries, j, profiler(t, replaced(t, "krp_direct.c", "		krp_sweep(funcs, n, &krp_nobody);\n", "")))
+	cfg := config(t, kmod.DefaultSeries, job("some sleepers"), profiler(t, replaced(t, "krp_direct.c", "		krp_sweep(funcs, n, &krp_nobody);\n", "")))
 	rep := guesttest.Boot(t, cfg)
 	if rep.Ending != guest.KernelOops || !strings.Contains(rep.Console, "RIP: ") || !strings.Contains(rep.Console, "poison") {
 		t.Errorf("%v: %s\nconsole:\n%s", rep.Ending, rep.Detail, rep.Console)
@@ -105,102 +113,78 @@ func replaced(t *testing.T, file, text, by string) fs.FS {
 	return all
 }
 
-// TestShared is about functions that others trace too.
-func TestShared(t *testing.T) {
-	j := job("shared")
-	j.Backend = "direct"
-	eachKernel(t, j, nil)
-	j.Backend = "kretprobe"
-	t.Run(j.Backend, func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
-}
-
 // TestManySleepers has 10,000 threads, some 300 MiB. The kernel allows only as
 // many as have their stacks in an eighth of the memory, so it takes more.
 func TestManySleepers(t *testing.T) {
 	j := job("many sleepers")
 	for _, one := range []struct{ backend, series string }{
-		{"direct", kmod.DefaultSeries}, {"kretprobe", kmod.DefaultSeries}, {"direct", kmod.NewestSeries},
+		{"", kmod.DefaultSeries}, {"kretprobe", kmod.DefaultSeries}, {"", kmod.NewestSeries},
 	} {
 		j.Backend = one.backend
-		t.Run(one.backend+"/"+one.series, func(t *testing.T) {
+		t.Run(cmp.Or(one.backend, "choice")+"/"+one.series, func(t *testing.T) {
 			run(t, one.series, j, func(c *guest.Config) { c.MemoryMiB = 1536 })
 		})
 	}
 }
 
-func TestBlocks(t *testing.T) { eachKernel(t, job("blocks"), nil) }
-
 // TestRealTime is about a kernel with PREEMPT_RT, where tasks are preempted in
 // functions and locks that are only held for a moment elsewhere.
 func TestRealTime(t *testing.T) {
-	j := job("sleepers")
-	j.Backend = "direct"
-	t.Run("sleepers", func(t *testing.T) { run(t, kmod.RealTimeSeries, j, nil) })
-	t.Run("locks", func(t *testing.T) { run(t, kmod.RealTimeSeries, job("real time"), nil) })
+	run(t, kmod.RealTimeSeries, job("sleepers", "real time"), nil)
 }
-
-func TestRanges(t *testing.T) { run(t, defaultSeries(), job("ranges"), nil) }
 
 func TestManyBlocks(t *testing.T) {
 	run(t, guesttest.Series, job("many blocks"), func(c *guest.Config) { c.MemoryMiB = 1536 })
 }
 
-// TestTwoProcessors is about races. Nothing in it depends on time.
-func TestTwoProcessors(t *testing.T) {
-	j := job("two processors")
-	j.Pairs = *pairs
-	eachProbing(t, j, func(c *guest.Config) { c.Clock = guest.TCG })
-}
-
-// TestCycles takes a second or two for each cycle, and says nothing meanwhile.
-func TestCycles(t *testing.T) {
-	j := job("cycles")
-	j.Cycles = *cycles
-	eachProbing(t, j, func(c *guest.Config) {
+// TestRaces has two processors. Nothing in it depends on time. A cycle takes a
+// second or two, and says nothing meanwhile.
+func TestRaces(t *testing.T) {
+	j := job("two processors", "cycles")
+	j.Pairs, j.Cycles = *pairs, *cycles
+	edit := func(c *guest.Config) {
 		c.Clock = guest.TCG
 		c.SilenceLimit = 5*time.Minute + time.Duration(*cycles)*10*time.Second
-	})
+	}
+	eachKernel(t, j, edit)
+	eachBackend(t, j, edit)
 }
 
-func job(group string) profilertest.Job { return profilertest.Job{Group: group} }
+func job(groups ...string) profilertest.Job { return profilertest.Job{Groups: groups} }
 
-// defaultSeries is for the groups that are done on one kernel.
-func defaultSeries() string { return cmp.Or(*only, guesttest.Series) }
-
-// eachKernel is for the groups in which a kernel's own ways matter.
 func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
-	onEach(t, guesttest.AllSeries, j, edit)
-}
-
-func onEach(t *testing.T, all []string, j profilertest.Job, edit func(*guest.Config)) {
-	if *only != "" {
-		all = []string{*only}
-	}
-	for _, series := range all {
-		t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
+	for _, series := range kernels {
+		if *only == "" || *only == series {
+			t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
+		}
 	}
 }
 
-// eachProbing runs a group with each backend: with the one of our own on each
-// kernel, with those that are the kernel's on one.
-func eachProbing(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
-	for backend, on := range map[string][]string{
-		"direct": guesttest.AllSeries, "rethook": {kmod.NewestSeries}, "kretprobe": {kmod.DefaultSeries},
-	} {
+// eachBackend does groups with each backend that is the kernel's, on one kernel.
+func eachBackend(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
+	for backend, series := range map[string]string{"rethook": kmod.NewestSeries, "kretprobe": kmod.DefaultSeries} {
 		j.Backend = backend
-		t.Run(backend, func(t *testing.T) { onEach(t, on, j, edit) })
+		t.Run(backend, func(t *testing.T) { run(t, cmp.Or(*only, series), j, edit) })
 	}
 }
 
-// run boots a guest that does a group of checks, each of which is a subtest.
+// run boots a guest that does groups of checks, each of which is a subtest.
 func run(t *testing.T, series string, j profilertest.Job, edit func(*guest.Config)) {
+	if *some != "" {
+		j.Groups = slices.DeleteFunc(slices.Clone(j.Groups), func(g string) bool {
+			return !slices.Contains(strings.Split(*some, ","), g)
+		})
+	}
+	if len(j.Groups) == 0 {
+		t.Skip("none of the groups is asked for")
+	}
 	t.Parallel()
 	rep := guesttest.Boot(t, config(t, series, j, edit))
 	checks := 0
 	for _, r := range rep.Records {
 		if r.Kind == profilertest.OutcomeKind {
 			checks++
-			t.Run(outcome(t, r))
+			outcome(t, series, r)
 		}
 	}
 	t.Logf("%d checks; %.1f s of processor time, %.1f s of them to boot", checks, rep.CPU.Seconds(), rep.BootWall.Seconds())
@@ -212,21 +196,23 @@ func run(t *testing.T, series string, j profilertest.Job, edit func(*guest.Confi
 	}
 }
 
-func outcome(t *testing.T, r guest.Record) (string, func(*testing.T)) {
-	t.Helper()
+func outcome(t *testing.T, series string, r guest.Record) {
 	var o profilertest.Outcome
 	if err := r.Decode(&o); err != nil {
 		t.Fatal(err)
 	}
-	return o.Name, func(t *testing.T) {
+	t.Run(o.Name, func(t *testing.T) {
 		for _, f := range o.Failures {
 			t.Error(f)
+		}
+		if diff := gocmp.Diff(notSupported[series][o.Name], o.NotSupported); diff != "" {
+			t.Errorf("not supported (-known +said)\n%s", diff)
 		}
 		for _, n := range o.Notes {
 			t.Log(n)
 		}
-		t.Logf("%v of guest time", time.Duration(o.GuestNs).Round(time.Microsecond))
-	}
+		t.Logf("%v of guest time, busy for %v of them", time.Duration(o.GuestNs).Round(time.Microsecond), time.Duration(o.BusyNs))
+	})
 }
 
 func config(t *testing.T, series string, j profilertest.Job, edit func(*guest.Config)) guest.Config {

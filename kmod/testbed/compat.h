@@ -91,16 +91,20 @@ static inline int tb_register_ftrace(struct ftrace_ops *ops)
 /* Not exported; in the place of a filter that is emptied is one for all. */
 #define ftrace_free_filter(ops)		ftrace_set_filter(ops, NULL, 0, 1)
 
-/* There are no direct calls from a set of functions. */
+/* Direct calls were from one function: here from the one in private. */
 static inline int tb_register_direct(struct ftrace_ops *ops, unsigned long addr)
 {
-	return -EOPNOTSUPP;
+	return register_ftrace_direct((unsigned long)ops->private, addr);
 }
 
 static inline int tb_unregister_direct(struct ftrace_ops *ops,
 				       unsigned long addr, bool free_filters)
 {
-	return -EOPNOTSUPP;
+	int err = unregister_ftrace_direct((unsigned long)ops->private, addr);
+
+	if (free_filters)
+		ftrace_free_filter(ops);
+	return err;
 }
 
 #define register_ftrace_direct		tb_register_direct

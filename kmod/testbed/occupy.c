@@ -48,6 +48,7 @@ static int tb_occupy(struct tb_session *s, const char *name, bool patch)
 	ops = kzalloc(sizeof(*ops), GFP_KERNEL);
 	if (!ops)
 		return -ENOMEM;
+	ops->private = kp.addr;
 	err = ftrace_set_filter_ip(ops, (unsigned long)kp.addr, 0, 0);
 	if (!err)
 		err = tb_register(ops, patch);

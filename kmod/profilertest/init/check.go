@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -31,10 +33,10 @@ type T struct {
 // stop is the panic that ends a check.
 type stop struct{}
 
-// do runs a check. A panic in it is a failure like any other.
-func (c check) do(job profilertest.Job) profilertest.Outcome {
-	t := &T{job: job, outcome: profilertest.Outcome{Name: c.name}}
-	began := time.Now()
+// do runs a check of a group. A panic in it is a failure like any other.
+func (c check) do(job profilertest.Job, group string) profilertest.Outcome {
+	t := &T{job: job, outcome: profilertest.Outcome{Name: group + "/" + c.name}}
+	began, worked := time.Now(), busy()
 	t.guard(func() { c.run(t) })
 	for len(t.cleanup) > 0 {
 		last := len(t.cleanup) - 1
@@ -43,7 +45,21 @@ func (c check) do(job profilertest.Job) profilertest.Outcome {
 		t.guard(f)
 	}
 	t.outcome.GuestNs = time.Since(began).Nanoseconds()
+	t.outcome.BusyNs = (busy() - worked).Nanoseconds()
 	return t.outcome
+}
+
+// busy returns how long the processors have worked since boot, all together.
+func busy() time.Duration {
+	var up, idle float64
+	b, err := os.ReadFile("/proc/uptime")
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &up, &idle)
+	}
+	if err != nil {
+		panic(err) // init has mounted it
+	}
+	return time.Duration((up*float64(runtime.NumCPU()) - idle) * float64(time.Second))
 }
 
 func (t *T) guard(f func()) {
@@ -70,6 +86,12 @@ func (t *T) Fatalf(format string, args ...any) {
 // Logf notes what is no failure.
 func (t *T) Logf(format string, args ...any) {
 	t.outcome.Notes = append(t.outcome.Notes, fmt.Sprintf(format, args...))
+}
+
+// NotSupported notes what this kernel cannot do, and why. The test on the other
+// side has a list of all that may be.
+func (t *T) NotSupported(what, why string) {
+	t.outcome.NotSupported = append(t.outcome.NotSupported, what+": "+why)
 }
 
 // Cleanup has f called when the check has ended, last in, first out.

@@ -104,7 +104,7 @@ func (m *turmoil) scanMeanwhile() error {
 // must be about what is there: by the testbed, and by the kernel's own list.
 func churn(t *T) {
 	pairs := t.job.Pairs
-	if t.job.Backend != direct {
+	if t.job.Backend != "" {
 		pairs /= 10 // blocks are traced in the same way, however functions are probed
 	}
 	each := uint64((pairs/2 + churnBatch - 1) / churnBatch * churnBatch)
@@ -140,6 +140,9 @@ func wantKernels(t *T, leaks []kmod.Leak) {
 	listed := func() []uint64 {
 		var pages []uint64
 		for page, a := range takeAreas(t) {
+			if isInlined() && a.symbol == trampoline {
+				pages = append(pages, page)
+			}
 			class, planted := strings.CutPrefix(a.symbol, "tb_site_")
 			if !a.isTestbeds() || planted && slices.Contains(others, class) {
 				continue

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // footprint is all in which the module shows, in or after its life.
@@ -25,10 +26,9 @@ type footprint struct {
 }
 
 // takeFootprint looks once the kernel has let go of what it needs of modules
-// only to load them. Where that was, something else may be a moment later, and
-// then this waits for nothing, but not for long.
+// only to load them.
 func takeFootprint(t *T) footprint {
-	for i := 0; i < 100 && initSectionsLeft(t); i++ {
+	for initSectionsLeft(t) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	f := footprint{
@@ -57,19 +57,48 @@ func takeFootprint(t *T) footprint {
 }
 
 // initSectionsLeft tells whether a module that is loaded still has its init
-// sections. The kernel frees them in a work item, after a grace period.
+// sections. The kernel frees them in a work item, after a grace period, for which
+// a second is enough: what is there then is something else.
 func initSectionsLeft(t *T) bool {
-	areas := readFile(t, "/proc/vmallocinfo")
+	var areas string
 	for _, path := range must(filepath.Glob("/sys/module/*/sections/.init.text"))(t) {
+		life := inode(t, path)
+		if _, known := initSeen[life]; !known {
+			initSeen[life] = time.Now()
+		}
+		if time.Since(initSeen[life]) > time.Second {
+			continue
+		}
+		if areas == "" {
+			areas = readFile(t, "/proc/vmallocinfo")
+		}
 		section := must(strconv.ParseUint(strings.TrimSpace(readFile(t, path)), 0, 64))(t)
-		for line := range strings.Lines(areas) {
-			var start, end uint64
-			if _, err := fmt.Sscanf(line, "0x%x-0x%x", &start, &end); err == nil && start <= section && section < end {
-				return true
-			}
+		if isMapped(areas, section) {
+			return true
+		}
+		initSeen[life] = time.Time{}
+	}
+	return false
+}
+
+func isMapped(areas string, addr uint64) bool {
+	for line := range strings.Lines(areas) {
+		var start, end uint64
+		if _, err := fmt.Sscanf(line, "0x%x-0x%x", &start, &end); err == nil && start <= addr && addr < end {
+			return true
 		}
 	}
 	return false
+}
+
+// initSeen is when the init section of each life of a module was first seen, or
+// long ago when it is gone.
+var initSeen = map[uint64]time.Time{}
+
+func inode(t *T, path string) uint64 {
+	var st unix.Stat_t
+	ok(t, unix.Stat(path, &st))
+	return st.Ino
 }
 
 // wantFootprint fails unless all is as it was. What is freed after a grace

@@ -62,7 +62,7 @@ func wantLive(t *T, when string, p *kmod.Profiler, tb *kmod.Testbed) []kmod.Leak
 func isVmalloc(class string) bool {
 	switch class {
 	case "vmalloc_array":
-		return true
+		return !isInlined()
 	case "vrealloc", "vmap":
 		return false
 	}

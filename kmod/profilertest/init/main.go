@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // Command init is the first process of the guests that profilertest boots. It
-// does the group of checks that its job names.
+// does the groups of checks that its job names.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kprof-bench/guest"
+	"kprof-bench/kmod"
 	"kprof-bench/kmod/profilertest"
 )
 
@@ -57,8 +58,8 @@ var groups = map[string][]check{
 		{"unload under 1000 for 10 s", unloadUnder(1000, 10*time.Second)},
 		{"stack traces", stackTraces},
 		{"dying", dying},
-		{"occupied", occupied},
-		{"patched", patched},
+		{"occupied", occupied((*kmod.Testbed).Occupy)},
+		{"patched", occupied((*kmod.Testbed).Patch)},
 		{"functions that have left", leftFunctions},
 	},
 	"some sleepers": {
@@ -128,9 +129,6 @@ func main() {
 		if err := json.Unmarshal(text, &job); err != nil {
 			return fmt.Errorf("job: %w", err)
 		}
-		if len(groups[job.Group]) == 0 {
-			return fmt.Errorf("no checks %q", job.Group)
-		}
 		if out, err := exec.Command("/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
 			return fmt.Errorf("install busybox: %w: %s", err, out)
 		}
@@ -138,11 +136,23 @@ func main() {
 		if err := os.WriteFile("/proc/sys/kernel/kptr_restrict", []byte("1"), 0); err != nil {
 			return err
 		}
-		for _, c := range groups[job.Group] {
-			if err := ch.Send(profilertest.OutcomeKind, c.do(job)); err != nil {
+		for _, group := range job.Groups {
+			if err := doGroup(ch, job, group); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func doGroup(ch *guest.Channel, job profilertest.Job, group string) error {
+	if len(groups[group]) == 0 {
+		return fmt.Errorf("no checks %q", group)
+	}
+	for _, c := range groups[group] {
+		if err := ch.Send(profilertest.OutcomeKind, c.do(job, group)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

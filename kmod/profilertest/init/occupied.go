@@ -11,70 +11,48 @@ import (
 	"kprof-bench/kmod"
 )
 
-// occupied has another direct user of ftrace on a function, before the module
-// and after it.
-func occupied(t *T) {
-	tb := loadTestbed(t)
-	other := session(t)
-	before := takeFootprint(t)
+// occupied returns a check in which somebody else takes a function in the way
+// given, as only one can, before the module and after it: who comes second must
+// not get at the address that a call goes on at.
+func occupied(take func(*kmod.Testbed, string) error) func(*T) {
+	return func(t *T) {
+		tb := loadTestbed(t)
+		other := session(t)
+		before := takeFootprint(t)
 
-	ok(t, other.Occupy("tb_recurse"))
-	p := load(t, []string{"tb_recurse", "tb_args8"})
-	wantBackend(t, p, "tb_recurse")
-	if b := backendOf(t, p, "tb_recurse"); b == direct {
-		t.Errorf("a function that has a direct user is probed by %s", b)
-	}
-	countsWhileOccupied(t, "function occupied", p, tb)
-	unload(t)
+		ok(t, take(other, "tb_recurse"))
+		p := load(t, []string{"tb_recurse", "tb_args8"})
+		wantBackend(t, p, "tb_recurse")
+		if b := backendOf(t, p, "tb_recurse"); b == direct {
+			t.Errorf("a function that is taken is probed by %s", b)
+		}
+		countsWhileOccupied(t, "taken before", p, tb)
+		unload(t)
 
-	// What the module did not take stays taken.
-	if err := tb.Occupy("tb_recurse"); !errors.Is(err, unix.EBUSY) {
-		t.Errorf("two direct users of one function: %v, want %v", err, unix.EBUSY)
+		// What the module did not take stays taken.
+		if err := take(tb, "tb_recurse"); !errors.Is(err, unix.EBUSY) {
+			t.Errorf("two who take one function: %v, want %v", err, unix.EBUSY)
+		}
+		ok(t, other.Vacate())
+		occupiedLater(t, take, tb, other)
+		wantFootprint(t, "after both are gone", before)
 	}
-	ok(t, other.Vacate())
-	p = load(t, []string{"tb_recurse", "tb_args8"})
-	wantBackend(t, p)
-	var want error
-	if backendOf(t, p, "tb_recurse") == direct {
-		want = unix.EBUSY
-	}
-	if err := other.Occupy("tb_recurse"); !errors.Is(err, want) {
-		t.Errorf("another direct user beside %s: %v, want %v", backendOf(t, p, "tb_recurse"), err, want)
-	}
-	countsWhileOccupied(t, "occupied later", p, tb)
-	unload(t)
-	ok(t, other.Vacate())
-	wantFootprint(t, "after both are gone", before)
 }
 
-// patched shares a function with a live patch: who comes second must not get at
-// the address that a call goes on at.
-func patched(t *T) {
-	tb := loadTestbed(t)
-	other := session(t)
-	before := takeFootprint(t)
-
-	ok(t, other.Patch("tb_recurse"))
+func occupiedLater(t *T, take func(*kmod.Testbed, string) error, tb, other *kmod.Testbed) {
 	p := load(t, []string{"tb_recurse", "tb_args8"})
-	if b := backendOf(t, p, "tb_recurse"); b == direct {
-		t.Errorf("a function that is patched is probed by %s", b)
-	}
-	countsWhileOccupied(t, "function patched", p, tb)
-	unload(t)
-	ok(t, other.Vacate())
-
-	p = load(t, []string{"tb_recurse", "tb_args8"})
+	wantBackend(t, p)
 	var want error
-	if backendOf(t, p, "tb_recurse") == direct {
+	backend := backendOf(t, p, "tb_recurse")
+	if backend == direct {
 		want = unix.EBUSY
 	}
-	if err := other.Patch("tb_recurse"); !errors.Is(err, want) {
-		t.Errorf("a patch beside %s: %v, want %v", backendOf(t, p, "tb_recurse"), err, want)
+	if err := take(other, "tb_recurse"); !errors.Is(err, want) {
+		t.Errorf("another one beside %s: %v, want %v", backend, err, want)
 	}
-	countsWhileOccupied(t, "patched later", p, tb)
+	countsWhileOccupied(t, "taken later", p, tb)
 	unload(t)
 	ok(t, other.Vacate())
-	wantFootprint(t, "after both are gone", before)
 }
 
 func countsWhileOccupied(t *T, when string, p *kmod.Profiler, tb *kmod.Testbed) {

@@ -177,13 +177,8 @@ func changeBeside(t *T) {
 	if got := statOf(t, p, "tb_nap").Invocations; got != n {
 		t.Errorf("%d changes: %d calls of tb_nap, want %d", changes, got, n)
 	}
-	text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
-	unload(t)
-	antidote := poison(t, text)
-	wantAsleep(t, "after rmmod", s, n)
-	wantWell(t, s, n)
+	unloadFromUnder(t, s, n)
 	o.off(t)
-	antidote()
 	wantFootprint(t, "after all have returned", before)
 }
 

@@ -76,9 +76,19 @@ func unload(t *T) {
 	}
 }
 
-// unloadUnder returns a check that takes the module away from under n threads,
-// each asleep that long in probed functions, and has breakpoints in its place
-// when they return.
+// unloadFromUnder takes the module away from under n sleepers and has
+// breakpoints in its place when they return.
+func unloadFromUnder(t *T, s *kmod.Sleepers, n uint64) {
+	text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
+	unload(t)
+	antidote := poison(t, text)
+	wantAsleep(t, "after rmmod", s, n)
+	wantWell(t, s, n)
+	antidote()
+}
+
+// unloadUnder returns a check that does so to n threads, each asleep that long
+// in probed functions.
 func unloadUnder(n uint64, each time.Duration) func(*T) {
 	return func(t *T) {
 		tb := loadTestbed(t)
@@ -87,15 +97,10 @@ func unloadUnder(n uint64, each time.Duration) func(*T) {
 		began := time.Now()
 		s := startAsleep(t, tb, n, each)
 		wantSleeperCalls(t, p, n)
-		text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
-		unload(t)
-		antidote := poison(t, text)
-		wantAsleep(t, "after rmmod", s, n)
-		wantWell(t, s, n)
+		unloadFromUnder(t, s, n)
 		if took := time.Since(began); took < each {
 			t.Errorf("all are awake after %v, and were to sleep for %v", took, each)
 		}
-		antidote()
 		wantFootprint(t, "after all have returned", before)
 	}
 }
@@ -104,6 +109,9 @@ func unloadUnder(n uint64, each time.Duration) func(*T) {
 // another, each of which finds a return address of the other's.
 func unloadUnderBoth(t *T) {
 	const n = 50
+	if len(backends(t, direct, rethook)) < 2 {
+		return
+	}
 	tb := loadTestbed(t)
 	before := takeFootprint(t)
 	for _, c := range []struct{ direct, rethook string }{
@@ -116,12 +124,7 @@ func unloadUnderBoth(t *T) {
 		wantWell(t, must(tb.Sleepers(n, time.Millisecond, 1))(t), n)
 		wantSleeperCalls(t, p, n)
 		s := startAsleep(t, tb, n, time.Second)
-		text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
-		unload(t)
-		antidote := poison(t, text)
-		wantAsleep(t, "after rmmod", s, n)
-		wantWell(t, s, n)
-		antidote()
+		unloadFromUnder(t, s, n)
 	}
 	wantFootprint(t, "after all have returned", before)
 }
@@ -143,12 +146,7 @@ func manySleepers(t *T) {
 
 	s = startAsleep(t, tb, n, 10*time.Second)
 	wantSleeperCalls(t, p, 2*n)
-	text := textOf(t, kmod.ProfilerModule, profilertest.ProfilerPath)
-	unload(t)
-	antidote := poison(t, text)
-	wantAsleep(t, "after rmmod", s, n)
-	wantWell(t, s, n)
-	antidote()
+	unloadFromUnder(t, s, n)
 	wantFootprint(t, "after all have returned", before)
 }
 
