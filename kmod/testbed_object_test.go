@@ -210,6 +210,7 @@ func TestExpectedCaller(t *testing.T) {
 		{"calls kvrealloc", callIn("vrealloc", "kvrealloc_noprof"), "vrealloc", true},
 		{"calls kvrealloc of 7.3", callIn("vrealloc", "kvrealloc_node_align_noprof"), "vrealloc", true},
 		{"calls vmalloc_huge of 7.3", callIn("vmalloc_huge", "vmalloc_huge_node_noprof"), "vmalloc_huge", true},
+		{"calls what vmalloc_huge is in 5.10", callIn("vmalloc_huge", "__vmalloc"), "vmalloc_huge", true},
 		{"calls vmap", callIn("vmap", "vmap"), "vmap", false},
 		{"jumps to vmalloc", site(asmCall+asmJmp, map[int]string{1: "__fentry__", 6: "vmalloc"}), "leaked", false},
 		{"calls vmalloc twice", site(asmCall+asmCall+asmRet, map[int]string{1: "vmalloc", 6: "vmalloc"}), "leaked", false},

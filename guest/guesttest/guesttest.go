@@ -23,7 +23,7 @@ const Series = kmod.DefaultSeries
 
 // AllSeries are the kernels that the modules support, but for those with
 // PREEMPT_RT.
-var AllSeries = []string{Series, kmod.NewestSeries}
+var AllSeries = []string{Series, kmod.NewestSeries, "5.10", "7.3"}
 
 // Job is what the init of this package runs.
 type Job struct {

@@ -29,10 +29,6 @@ var (
 	some   = flag.String("groups", "", "the only groups of checks to do, separated by commas")
 )
 
-// kernels are those on which all must hold, in the order in which their guests
-// are started: the slowest first.
-var kernels = []string{"5.10", "7.3", kmod.NewestSeries, kmod.DefaultSeries}
-
 // TestKernels has the module probe functions as it chooses to, on each kernel.
 func TestKernels(t *testing.T) {
 	j := job("blocks", "parameters", "changes", "calls", "sleepers", "shared", "ranges")
@@ -41,12 +37,7 @@ func TestKernels(t *testing.T) {
 
 // TestBackends is about the ways to probe that the module does not choose by
 // itself on newer kernels. Linux 5.10 has but one.
-func TestBackends(t *testing.T) {
-	eachBackend(t, job("calls", "sleepers"), nil)
-	j := job("shared")
-	j.Backend = "kretprobe"
-	t.Run("shared", func(t *testing.T) { run(t, kmod.DefaultSeries, j, nil) })
-}
+func TestBackends(t *testing.T) { eachBackend(t, job("calls", "sleepers", "shared"), nil) }
 
 // TestSleepersAndThunks is about kernels in which a return is a jump: to code
 // that some processors of AMD's want, and to code that counts calls and returns,
@@ -153,7 +144,7 @@ func TestRaces(t *testing.T) {
 func job(groups ...string) profilertest.Job { return profilertest.Job{Groups: groups} }
 
 func eachKernel(t *testing.T, j profilertest.Job, edit func(*guest.Config)) {
-	for _, series := range kernels {
+	for _, series := range guesttest.AllSeries {
 		if *only == "" || *only == series {
 			t.Run(series, func(t *testing.T) { run(t, series, j, edit) })
 		}

@@ -25,4 +25,7 @@ var notSupported = map[string]map[string][]string{
 		"changes/hundreds of functions":          {noDirect, noRethook},
 		"sleepers/stack traces":                  {"stack traces through probed calls: the unwinder of this kernel stops at a kretprobe"},
 	},
+	"7.3": {
+		"blocks/ftrace switched off": {"ftrace switched off: the switch does nothing in this kernel"},
+	},
 }

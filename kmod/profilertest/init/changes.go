@@ -422,7 +422,7 @@ func keepsModules(t *T) {
 	}
 }
 
-const nrFuncs = 500
+const nrFuncs = 250
 
 // hundreds loads many functions, in the time of a few: the kernel's symbols are
 // read through once, and all are hooked in one go.
@@ -435,9 +435,9 @@ func hundreds(t *T) {
 		words   int
 		limit   time.Duration
 	}{
-		{direct, mostArgs, 3 * time.Second},
-		{rethook, mostArgs + 1, 3 * time.Second},
-		{kretprobe, mostArgs, 5 * time.Second}, // hooked one by one
+		{direct, mostArgs, 1500 * time.Millisecond},
+		{rethook, mostArgs + 1, 1500 * time.Millisecond},
+		{kretprobe, mostArgs, 2500 * time.Millisecond}, // hooked one by one
 	} {
 		if c.backend == kretprobe && lacking(direct) == "" || !has(t, c.backend) {
 			continue // it is nobody's choice
@@ -472,7 +472,7 @@ func loadHundreds(t *T, tb *kmod.Testbed, names []string, args, backend string, 
 	began = time.Now()
 	ok(t, remove(kmod.ProfilerModule))
 	t.Logf("%v to load 1, %v to load %d, %d of them by %s; %v to unload", one, took, nrFuncs, len(how), backend, time.Since(began))
-	// On the exact clock. To read through the symbols 500 times is 10 s and more.
+	// On the exact clock. To read through the symbols 250 times is 5 s and more.
 	if took > one+limit {
 		t.Errorf("%v to load 1 function, but %v to load %d", one, took, nrFuncs)
 	}

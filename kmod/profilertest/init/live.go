@@ -3,15 +3,16 @@
 package main
 
 import (
+	"debug/elf"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/google/go-cmp/cmp"
 
 	"kprof-bench/kmod"
+	"kprof-bench/kmod/profilertest"
 )
 
 // seen is what a report says of a block, in terms of what the testbed knows.
@@ -85,31 +86,27 @@ type symbol struct {
 	start, end uint64
 }
 
-// symbols returns the testbed's, by kallsyms. It is loaded once for each boot
-// or more often, always at another address.
+// symbols returns the testbed's, which is loaded once for each boot or more
+// often, always at another address: from its object file, because kallsyms would
+// have to be read to the end.
 func symbols(t *T) map[string]symbol {
+	f := must(elf.Open(profilertest.TestbedPath))(t)
+	defer f.Close()
+	starts := map[elf.SectionIndex]uint64{}
 	all := map[string]symbol{}
-	var starts []uint64
-	text := readFile(t, "/proc/kallsyms")
-	// Modules come last.
-	text = text[strings.Index(text, "["):]
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) != 4 || f[3] != "[kprof_testbed]" {
+	for _, s := range must(f.Symbols())(t) {
+		if elf.ST_TYPE(s.Info) != elf.STT_FUNC || int(s.Section) >= len(f.Sections) {
 			continue
 		}
-		start := must(strconv.ParseUint(f[0], 16, 64))(t)
-		starts = append(starts, start)
-		all[f[2]] = symbol{name: f[2], start: start}
-	}
-	for name, s := range all {
-		s.end = s.start + uint64(os.Getpagesize())
-		for _, next := range starts {
-			if next > s.start {
-				s.end = min(s.end, next)
-			}
+		name := f.Sections[s.Section].Name
+		if strings.HasPrefix(name, ".init") || strings.HasPrefix(name, ".exit") {
+			continue
 		}
-		all[name] = s
+		if starts[s.Section] == 0 {
+			starts[s.Section] = number(t, "/sys/module/"+kmod.TestbedModule+"/sections/"+name)
+		}
+		start := starts[s.Section] + s.Value
+		all[s.Name] = symbol{s.Name, start, start + s.Size}
 	}
 	return all
 }

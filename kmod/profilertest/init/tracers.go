@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -81,9 +82,15 @@ func kprobeEvents() otherTracer {
 		name: "kprobe events",
 		on: func(t *T, funcs []string) {
 			t.Cleanup(func() { removeEvents(t) })
+			testbeds := symbols(t)
 			for _, f := range funcs {
+				at := f
+				if s, ok := testbeds[f]; ok {
+					// A name of a module's is looked for in the kernel first.
+					at = fmt.Sprintf("%#x", s.start)
+				}
 				// Room for the deepest recursion there is.
-				define(t, "p:other/p_"+f+" "+f+"\nr256:other/r_"+f+" "+f+"\n")
+				define(t, "p:other/p_"+f+" "+at+"\nr256:other/r_"+f+" "+at+"\n")
 			}
 			write(t, "events/other/enable", "1")
 			base = nil
@@ -160,9 +167,9 @@ func graphTracer() otherTracer {
 }
 
 func startTracer(t *T, name string, funcs []string) {
+	t.Cleanup(func() { stopTracer(t) })
 	write(t, "set_ftrace_filter", strings.Join(filterLines(t, funcs), ""))
 	wantFilter(t, "set_ftrace_filter", funcs)
-	t.Cleanup(func() { stopTracer(t) })
 	write(t, "current_tracer", name)
 	write(t, "trace", "")
 }
@@ -173,15 +180,21 @@ func stopTracer(t *T) {
 	write(t, "trace", "")
 }
 
+// traceable are the lines of available_filter_functions. Those of modules come in
+// the order in which they are loaded, and the testbed is loaded first, so that its
+// functions are in the same lines in each of its lives.
+var traceable []string
+
 // filterLines returns the numbers of lines of available_filter_functions, in
 // the way that a filter takes them: each name would be looked for among all.
 func filterLines(t *T, funcs []string) (lines []string) {
-	n := 0
-	for line := range strings.Lines(readFile(t, tracing+"available_filter_functions")) {
-		n++
-		name, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+	if traceable == nil {
+		traceable = strings.Split(readFile(t, tracing+"available_filter_functions"), "\n")
+	}
+	for i, line := range traceable {
+		name, _, _ := strings.Cut(line, " ")
 		if slices.Contains(funcs, name) {
-			lines = append(lines, strconv.Itoa(n)+"\n")
+			lines = append(lines, strconv.Itoa(i+1)+"\n")
 		}
 	}
 	return lines

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"kprof-bench/kmod"
 )
@@ -65,18 +66,24 @@ func (m *kernelMemory) word(addr uint64) (uint64, error) {
 	return binary.LittleEndian.Uint64(b[:]), err
 }
 
-// symbol returns the address of a variable of the kernel or a module.
-func symbol(name string) (uint64, error) {
+// kernelSymbols is kallsyms, read once: the kernel does not move.
+var kernelSymbols = sync.OnceValues(func() (string, error) {
 	b, err := os.ReadFile("/proc/kallsyms")
+	return string(b), err
+})
+
+// kernelSymbol returns the address of a variable of the kernel.
+func kernelSymbol(name string) (uint64, error) {
+	text, err := kernelSymbols()
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); f[2] == name {
-			return strconv.ParseUint(f[0], 16, 64)
-		}
+	// ffffffff81000000 T name
+	i := strings.Index(text, " "+name+"\n")
+	if i < 18 {
+		return 0, fmt.Errorf("no symbol %s", name)
 	}
-	return 0, fmt.Errorf("no symbol %s", name)
+	return strconv.ParseUint(text[i-18:i-2], 16, 64)
 }
 
 // plantedElsewhere looks for the starts that no region has where their classes
@@ -151,9 +158,9 @@ func (l *lab) kernelRegions(t *kmod.Testbed) error {
 		if i < 0 {
 			return fmt.Errorf("there is no region %s", name)
 		}
-		start, err := symbol(bounds[0])
+		start, err := kernelSymbol(bounds[0])
 		p.note(name, err)
-		end, err := symbol(bounds[1])
+		end, err := kernelSymbol(bounds[1])
 		p.note(name, err)
 		r := regions[i]
 		equal(p, name+": start", r.Start, start)
@@ -162,7 +169,7 @@ func (l *lab) kernelRegions(t *kmod.Testbed) error {
 		p.note(name, err)
 		equal(p, name+": bytes", uint64(len(d)), r.End-r.Start)
 		if name == "kernel-data" {
-			at, err := symbol("init_uts_ns")
+			at, err := kernelSymbol("init_uts_ns")
 			p.note(name, err)
 			// The first string is the system's name.
 			if at -= start; !bytes.Contains(d[at:at+64], []byte("Linux\x00")) {
@@ -299,10 +306,11 @@ func inHolders(m *kernelMemory, _ []kmod.Block) ([]uint64, error) {
 
 // inList follows the list: struct tb_node is a list_head and the start.
 func inList(m *kernelMemory, _ []kmod.Block) ([]uint64, error) {
-	head, err := symbol("tb_nodes")
+	symbols, err := testbedSymbols()
 	if err != nil {
 		return nil, err
 	}
+	head := symbols["tb_nodes"]
 	var pages []uint64
 	for at := head; len(pages) <= perClass; {
 		if at, err = m.word(at); err != nil {
@@ -328,10 +336,10 @@ func inList(m *kernelMemory, _ []kmod.Block) ([]uint64, error) {
 // variables there: interrupt stacks are among them, on which anything may have
 // been left.
 func inPercpu(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
-	var at [3]uint64
-	for i, name := range []string{"pcpu_base_addr", "pcpu_unit_size", "__per_cpu_end"} {
+	var at [4]uint64
+	for i, name := range []string{"pcpu_base_addr", "pcpu_unit_size", "__per_cpu_start", "__per_cpu_end"} {
 		var err error
-		if at[i], err = symbol(name); err != nil {
+		if at[i], err = kernelSymbol(name); err != nil {
 			return nil, err
 		}
 	}
@@ -343,7 +351,7 @@ func inPercpu(m *kernelMemory, blocks []kmod.Block) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	end := at[2] // as an offset, like all addresses of variables of a processor
+	end := at[3] - at[2] // older kernels have the start at 0
 	s, err := m.section(base+end, size&math.MaxUint32-end)
 	if err != nil {
 		return nil, err
