@@ -15,7 +15,7 @@ import (
 // second in that moment, whenever it is exactly.
 func leftFunctions(t *T) {
 	const (
-		n    = 2000
+		n    = 1000
 		long = 1500 * time.Millisecond
 	)
 	tb := loadTestbed(t)
