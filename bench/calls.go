@@ -16,30 +16,6 @@ import (
 	"kprof-bench/workloads"
 )
 
-// target is a function to profile and what drives it.
-type target struct {
-	fn  string
-	gen workloads.Generator
-}
-
-func findTargets(funcs []string) ([]target, error) {
-	var targets []target
-	for _, fn := range funcs {
-		gen, err := workloads.For(fn)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(targets, func(t target) bool { return t.fn == fn }) {
-			return nil, fmt.Errorf("%s is given twice", fn)
-		}
-		targets = append(targets, target{fn, gen})
-	}
-	if len(targets) == 0 {
-		return nil, fmt.Errorf("no functions are given: say which with --funcs, or what else to do with --only")
-	}
-	return targets, nil
-}
-
 // rounds is how often each function is driven without and with the profiler,
 // in the order ABBA: what drifts slowly hits both alike. It is even.
 const rounds = 4
@@ -65,6 +41,10 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 	if err := l.measureReturns(); err != nil {
 		return err
 	}
+	targets, err := l.settle(targets)
+	if err != nil {
+		return err
+	}
 	var all []*driven
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
@@ -75,13 +55,19 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 		}
 	}
 	for _, d := range all {
-		l.progress("time " + d.fn + " by the testbed")
 		truth, err := l.truth(ctx, d.target)
 		if err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
 		for i, p := range d.by {
-			p.base, p.truths, p.truth, p.meanTruth = d.base, truth, median(truth), mean(truth)
+			if !d.supports(p.backend) {
+				l.add(nil, []Check{notSupported(p.name(), d.notDirect)})
+				continue
+			}
+			p.base, p.truths = d.base, truth
+			if len(truth) > 0 {
+				p.truth, p.meanTruth = median(truth), mean(truth)
+			}
 			p.reported, p.missed, p.average = d.sums[i].calls, d.sums[i].missed, d.sums[i].average()
 			l.addProbed(p, p.checks(l.Clock))
 		}
@@ -114,16 +100,30 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, round int) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
-		d.base = append(d.base, l.perCallOf(r)...)
+		d.base = append(d.base, l.perCallOf(r, d.gen.Calls(d.fn))...)
 	}
 	return nil
 }
 
 // probedRound drives all targets while they are probed by one of the backends.
 func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int) error {
+	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(l.Backends[backend]) })
+	for _, group := range apart(able) {
+		if err := l.probedGroup(ctx, group, round, backend); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) probedGroup(ctx context.Context, group []*driven, round, backend int) error {
 	b := l.Backends[backend]
-	return l.withProfiler(l.Funcs, func(prof *kmod.Profiler) error {
-		for _, d := range all {
+	var funcs []string
+	for _, d := range group {
+		funcs = append(funcs, d.fn)
+	}
+	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
+		for _, d := range group {
 			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %d of %d", d.fn, b, round+1, rounds))
 			c, err := l.driveProbed(ctx, d.target, round, prof, &d.by[backend])
 			if err != nil {
@@ -132,7 +132,7 @@ func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int
 			d.sums[backend] = d.sums[backend].plus(c)
 		}
 		return nil
-	}, b.params()...)
+	}, b.params(args(group))...)
 }
 
 // driveBare drives a function without the profiler.
@@ -168,8 +168,8 @@ func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.P
 	if err != nil {
 		return counted{}, err
 	}
-	p.with = append(p.with, l.perCallOf(r)...)
-	p.issued += r.Issued * uint64(t.gen.Calls(t.fn))
+	p.with = append(p.with, l.perCallOf(r, t.gen.Calls(t.fn))...)
+	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
 	if !l.rate.IsMax() {
 		_, late := r.Lateness()
 		p.achieved = r.Achieved
@@ -214,15 +214,16 @@ func (l *lab) ownKernel() bool { return l.Clock != Native }
 // warmup is the number of calls before those that count.
 const warmup = 10
 
-// perCallOf is what a call took in each batch, in instructions on the exact
-// clock and else in nanoseconds.
-func (l *lab) perCallOf(r *workloads.Result) []float64 {
+// perCallOf is what a measured call took in each batch, divided by the calls that
+// it stands for, in instructions on the exact clock and else in nanoseconds.
+func (l *lab) perCallOf(r *workloads.Result, calls int) []float64 {
 	ticks := r.CallTicks()
-	if l.Clock.Exact() {
-		return ticks
+	unit := 1 / float64(calls)
+	if !l.Clock.Exact() {
+		unit *= 1e9 / r.TicksPerSec
 	}
 	for i := range ticks {
-		ticks[i] *= 1e9 / r.TicksPerSec
+		ticks[i] *= unit
 	}
 	return ticks
 }

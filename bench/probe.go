@@ -63,12 +63,17 @@ func (p probed) row() results.Row {
 		{V: round3(median(p.with)), Unit: "probed-insn/op"},
 		{V: round3(p.overhead()), Unit: "overhead-insn/op"},
 		{V: round3(p.average), Unit: "reported-insn/op"},
-		{V: round3(p.truth), Unit: "true-insn/op"},
-		{V: round3(p.average - p.truth), Unit: "bias-insn/op"},
+	}
+	if len(p.truths) > 0 || p.n != 0 {
+		values = append(values,
+			results.Value{V: round3(p.truth), Unit: "true-insn/op"},
+			results.Value{V: round3(p.average - p.truth), Unit: "bias-insn/op"})
+	}
+	values = append(values, []results.Value{
 		{V: float64(p.issued), Unit: "calls-issued"},
 		{V: float64(p.reported), Unit: "calls-reported"},
 		{V: float64(p.missed), Unit: "missed"},
-	}
+	}...)
 	if p.achieved != 0 {
 		values = append(values,
 			results.Value{V: round3(p.achieved), Unit: "achieved-calls/s"},
@@ -125,6 +130,10 @@ func (p probed) checks(clock Clock) []Check {
 	if !clock.Exact() {
 		return append(checks, notJudged(name+": average",
 			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock))
+	}
+	if len(p.truths) == 0 {
+		return append(checks, notJudged(name+": average",
+			"reported %.1f insn: nothing but profiler.ko times this function", p.average))
 	}
 	slack := p.slack()
 	return append(checks, judge(math.Abs(p.average-p.meanTruth) <= slack, name+": average",

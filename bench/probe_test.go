@@ -354,7 +354,7 @@ func TestTimeOfACall(t *testing.T) {
 		if got := l.perCall(timing, 3); got != want.testbed {
 			t.Errorf("%s: by the testbed %v, want %v", clock, got, want.testbed)
 		}
-		if diff := cmp.Diff(want.calls, l.perCallOf(&run)); diff != "" {
+		if diff := cmp.Diff(want.calls, l.perCallOf(&run, 1)); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", clock, diff)
 		}
 	}

@@ -39,6 +39,8 @@ type Generator struct {
 	// a clock that counts instructions.
 	DefaultCalls int
 	Batch        int
+	// Others are system calls of a round that Funcs does not have.
+	Others []string
 	// Loopback says that the network interface lo must be up.
 	Loopback bool
 
@@ -72,6 +74,17 @@ func (g Generator) Issued(function string, measured uint64, r Rate) uint64 {
 		per += f.PerPause
 	}
 	return measured * uint64(per)
+}
+
+// SystemCalls are the functions of all system calls in a round.
+func (g Generator) SystemCalls() []string {
+	all := slices.Clone(g.Others)
+	for _, f := range g.Funcs {
+		if strings.HasPrefix(f.Name, "sys_") {
+			all = append(all, f.Name)
+		}
+	}
+	return all
 }
 
 func (g Generator) find(function string) Func {

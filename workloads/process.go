@@ -32,6 +32,7 @@ func fork() Generator {
 		Name:         "fork",
 		Doc:          "fork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_fork"),
+		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -47,6 +48,7 @@ func vfork() Generator {
 		Name:         "vfork",
 		Doc:          "vfork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_vfork"),
+		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -66,6 +68,7 @@ func clone3() Generator {
 		Name:         "clone3",
 		Doc:          "clone3 of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_clone3"),
+		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

@@ -40,6 +40,15 @@ type Op struct {
 	Touch bool
 }
 
+// Function is the kernel's function of the call, such as sys_getpid, or nothing if
+// it is no system call.
+func (o Op) Function() string {
+	if o.Touch {
+		return ""
+	}
+	return "sys_" + o.Name
+}
+
 // String returns the name of the call, or its number if it has none.
 func (o Op) String() string {
 	if o.Name != "" {
