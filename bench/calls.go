@@ -49,8 +49,14 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
 	}
+	var between reached
+	if len(targets) > 1 {
+		if between, err = l.survey(ctx, targets, surveyShort); err != nil {
+			return err
+		}
+	}
 	for round := range rounds {
-		if err := l.callsRound(ctx, all, round); err != nil {
+		if err := l.callsRound(ctx, all, between, round); err != nil {
 			return err
 		}
 	}
@@ -77,10 +83,10 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 
 // callsRound drives each target without the profiler and with each backend, in
 // one order in even rounds and in the other in odd ones.
-func (l *lab) callsRound(ctx context.Context, all []*driven, round int) error {
+func (l *lab) callsRound(ctx context.Context, all []*driven, between reached, round int) error {
 	steps := []func() error{func() error { return l.bareRound(ctx, all, round) }}
 	for i := range l.Backends {
-		steps = append(steps, func() error { return l.probedRound(ctx, all, round, i) })
+		steps = append(steps, func() error { return l.probedRound(ctx, all, between, round, i) })
 	}
 	if round%2 == 1 {
 		slices.Reverse(steps)
@@ -106,9 +112,9 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, round int) error {
 }
 
 // probedRound drives all targets while they are probed by one of the backends.
-func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int) error {
+func (l *lab) probedRound(ctx context.Context, all []*driven, between reached, round, backend int) error {
 	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(l.Backends[backend]) })
-	for _, group := range apart(able) {
+	for _, group := range between.apart(able) {
 		if err := l.probedGroup(ctx, group, round, backend); err != nil {
 			return err
 		}
@@ -119,8 +125,9 @@ func (l *lab) probedRound(ctx context.Context, all []*driven, round, backend int
 func (l *lab) probedGroup(ctx context.Context, group []*driven, round, backend int) error {
 	b := l.Backends[backend]
 	var funcs []string
+	var targets []target
 	for _, d := range group {
-		funcs = append(funcs, d.fn)
+		funcs, targets = append(funcs, d.fn), append(targets, d.target)
 	}
 	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
 		for _, d := range group {
@@ -132,7 +139,7 @@ func (l *lab) probedGroup(ctx context.Context, group []*driven, round, backend i
 			d.sums[backend] = d.sums[backend].plus(c)
 		}
 		return nil
-	}, b.params(args(group))...)
+	}, b.params(args(targets))...)
 }
 
 // driveBare drives a function without the profiler.
@@ -160,11 +167,11 @@ func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.P
 	if err := wantBackend(prof, t.fn, p.backend); err != nil {
 		return counted{}, err
 	}
-	before, err := parseReading(t.fn, r.Before)
+	before, err := parseReadings(r.Before)
 	if err != nil {
 		return counted{}, err
 	}
-	after, err := parseReading(t.fn, r.After)
+	after, err := parseReadings(r.After)
 	if err != nil {
 		return counted{}, err
 	}
@@ -175,7 +182,7 @@ func (l *lab) driveProbed(ctx context.Context, t target, round int, prof *kmod.P
 		p.achieved = r.Achieved
 		p.late = max(p.late, float64(late.Nanoseconds()))
 	}
-	return after.since(before), nil
+	return countedBetween(t.fn, before, after)
 }
 
 // nothingToObserve stands in for `stats` and `missed` where they are not
@@ -197,8 +204,10 @@ func (l *lab) drive(ctx context.Context, t target, round int, observe []*os.File
 	}
 	defer program.Close()
 	// As large as when the testbed calls the function: see nothingToObserve.
-	if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
-		return nil, err
+	for range max(occurrences(program, t), 1) {
+		if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
+			return nil, err
+		}
 	}
 	runtime.GC() // for the same reason
 	return workloads.Run(ctx, program, workloads.Options{
@@ -228,16 +237,30 @@ func (l *lab) perCallOf(r *workloads.Result, calls int) []float64 {
 	return ticks
 }
 
-func parseReading(fn string, files [][]byte) (reading, error) {
-	stats, err := kmod.ParseStats(files[0])
-	if err != nil {
-		return reading{}, err
+// readings are what profiler.ko says of all functions at one moment.
+type readings struct {
+	stats  []kmod.Stat
+	missed []kmod.Count
+}
+
+func parseReadings(files [][]byte) (r readings, err error) {
+	if r.stats, err = kmod.ParseStats(files[0]); err != nil {
+		return r, err
 	}
-	missed, err := kmod.ParseMissed(files[1])
+	r.missed, err = kmod.ParseMissed(files[1])
+	return r, err
+}
+
+func countedBetween(fn string, before, after readings) (counted, error) {
+	first, err := findReading(fn, before.stats, before.missed)
 	if err != nil {
-		return reading{}, err
+		return counted{}, err
 	}
-	return findReading(fn, stats, missed)
+	last, err := findReading(fn, after.stats, after.missed)
+	if err != nil {
+		return counted{}, err
+	}
+	return last.since(first), nil
 }
 
 func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {

@@ -18,14 +18,15 @@ const (
 	Leaks   Experiment = "leaks"   // verdicts on planted blocks, by region of memory
 	Pairs   Experiment = "vmalloc" // what a vmalloc() and its vfree() cost more
 	Lengths Experiment = "lengths" // functions of known length
-	Calls   Experiment = "calls"   // the functions that the user names
+	Counts  Experiment = "counts"  // invocations of the functions that the user names, all probed at once
+	Calls   Experiment = "calls"   // what calls of these functions take, one after the other
 	Latency Experiment = "latency" // scans by size of the region and number of blocks
 )
 
-var allExperiments = []Experiment{Leaks, Pairs, Lengths, Calls, Latency}
+var allExperiments = []Experiment{Leaks, Pairs, Lengths, Counts, Calls, Latency}
 
-// DefaultExperiments are those of a run that names none: all but [Latency],
-// which takes longer than all others together.
+// DefaultExperiments are those of a run that names none: all but [Counts], which
+// [Calls] does itself, and [Latency], which takes longer than all others together.
 var DefaultExperiments = []Experiment{Leaks, Pairs, Lengths, Calls}
 
 // ParseExperiments reads names of experiments. None are [DefaultExperiments].

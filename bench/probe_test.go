@@ -314,6 +314,13 @@ func TestCounted(t *testing.T) {
 }
 
 func TestParseReading(t *testing.T) {
+	parseReading := func(fn string, files [][]byte) (reading, error) {
+		r, err := parseReadings(files)
+		if err != nil {
+			return reading{}, err
+		}
+		return findReading(fn, r.stats, r.missed)
+	}
 	const stats, missed = "sys_read:90:5\nsys_getpid:279:150000\n", "sys_read:1\nsys_getpid:2\n"
 	got, err := parseReading("sys_getpid", [][]byte{[]byte(stats), []byte(missed)})
 	want := reading{kmod.Stat{Symbol: "sys_getpid", AverageNs: 279, Invocations: 150000}, 2}

@@ -103,30 +103,6 @@ func (t target) systemCall() (name string, ok bool) {
 	return name, strings.HasPrefix(name, "sys_")
 }
 
-// calls tells whether a round of the target calls another function, in so far as
-// it is known.
-func (t target) calls(other target) bool {
-	name, ok := other.systemCall()
-	return !ok || t.gen.Calls(name) > 0 || slices.Contains(t.gen.SystemCalls(), name)
-}
-
-// apart divides targets into groups that can be probed at the same time without
-// the probes of one being part of what is measured of another.
-func apart(all []*driven) [][]*driven {
-	var groups [][]*driven
-next:
-	for _, d := range all {
-		for i, group := range groups {
-			if !slices.ContainsFunc(group, func(g *driven) bool { return d.calls(g.target) || g.calls(d.target) }) {
-				groups[i] = append(group, d)
-				continue next
-			}
-		}
-		groups = append(groups, []*driven{d})
-	}
-	return groups
-}
-
 // learnWords finds out how many words the arguments of a target take, which
 // profiler.ko knows of system calls only.
 func (t *target) learnWords(btf func() (*kmod.BTF, error)) {
@@ -154,12 +130,12 @@ func (t target) supports(b Backend) bool {
 	return t.notDirect == "" || name != string(Direct)
 }
 
-// args is what the parameter args of profiler.ko says of a group.
-func args(group []*driven) string {
+// args is what the parameter args of profiler.ko says of functions.
+func args(targets []target) string {
 	words := testbedArgs
-	for _, d := range group {
-		if d.words > 0 {
-			words += fmt.Sprintf(",%s:%d", d.fn, d.words)
+	for _, t := range targets {
+		if t.words > 0 {
+			words += fmt.Sprintf(",%s:%d", t.fn, t.words)
 		}
 	}
 	return words

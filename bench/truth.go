@@ -21,6 +21,13 @@ const truthBatches = 100
 // the system call, with the same arguments. It returns what a call took in
 // each batch, and nothing for functions that the testbed cannot call.
 func (l *lab) truth(ctx context.Context, t target) ([]float64, error) {
+	// First, so that descriptors have the numbers that they otherwise have: the
+	// cost of a select depends on them.
+	files, err := nothingToObserve()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
 	program, err := t.gen.Prepare()
 	if err != nil {
 		return nil, err
@@ -34,11 +41,6 @@ func (l *lab) truth(ctx context.Context, t target) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := nothingToObserve()
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(files)
 	runtime.GC()
 	_, err = workloads.Run(ctx, program, workloads.Options{
 		Calls: warmup + truthBatches, Batch: 1, Rate: l.rate, Observe: files,
@@ -57,6 +59,18 @@ func callable(p *workloads.Program, t target) bool {
 	return ok && !slices.ContainsFunc(p.Ops, func(op workloads.Op) bool {
 		return slices.ContainsFunc(op.Child, func(c workloads.Op) bool { return c.Function() == function })
 	})
+}
+
+// occurrences is how many system calls of a program call the target.
+func occurrences(p *workloads.Program, t target) int {
+	function, _ := t.systemCall()
+	n := 0
+	for _, op := range p.Ops {
+		if op.Function() == function {
+			n++
+		}
+	}
+	return n
 }
 
 // answered reads the testbed's answers, of which there is a list for each call in

@@ -19,7 +19,6 @@ func execve() Generator {
 		Name:         "execve",
 		Doc:          "clone of a process that executes a program of one page, which exits, and wait4 for it",
 		Funcs:        once("sys_execve", "bprm_execve", "begin_new_exec", "load_elf_binary"),
-		Others:       []string{"sys_clone", "sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

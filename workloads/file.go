@@ -43,7 +43,6 @@ func dup() Generator {
 		Name:         "dup",
 		Doc:          "dup of a descriptor, and close",
 		Funcs:        once("sys_dup"),
-		Others:       []string{"sys_close"},
 		DefaultCalls: 20000,
 		Batch:        100,
 		prepare: func(p *Program) error {

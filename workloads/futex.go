@@ -22,7 +22,6 @@ func futex() Generator {
 			{Name: "sys_futex", PerOp: calls},
 			{Name: "do_futex", PerOp: calls},
 		},
-		Others:       []string{"sys_clone", "sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

@@ -39,8 +39,6 @@ type Generator struct {
 	// a clock that counts instructions.
 	DefaultCalls int
 	Batch        int
-	// Others are system calls of a round that Funcs does not have.
-	Others []string
 	// Loopback says that the network interface lo must be up.
 	Loopback bool
 
@@ -76,17 +74,6 @@ func (g Generator) Issued(function string, measured uint64, r Rate) uint64 {
 	return measured * uint64(per)
 }
 
-// SystemCalls are the functions of all system calls in a round.
-func (g Generator) SystemCalls() []string {
-	all := slices.Clone(g.Others)
-	for _, f := range g.Funcs {
-		if strings.HasPrefix(f.Name, "sys_") {
-			all = append(all, f.Name)
-		}
-	}
-	return all
-}
-
 func (g Generator) find(function string) Func {
 	for _, f := range g.Funcs {
 		if f.Name == plainName(function) {
@@ -99,7 +86,7 @@ func (g Generator) find(function string) Func {
 // All returns the generators sorted by name.
 func All() []Generator {
 	all := []Generator{
-		brk(), clockNanosleep(), clone(), clone3(), dup(), epoll(), eventfd(), execve(), fork(), futex(), getdents(),
+		brk(), clone(), clone3(), dup(), epoll(), eventfd(), execve(), fork(), futex(), getdents(),
 		getpid(), getTimeOfDay(), ioctl(), mmap(), mprotect(), nanosleep(), open(), pageFault(), pipe(), pipe2(), poll(),
 		pread(), pwrite(), read(), schedYield(), selecting(), sendmsg(), stat(), statx(), tcp(), udp(), unixStream(),
 		vfork(), write(),

@@ -13,7 +13,6 @@ func pipe() Generator {
 		Name:         "pipe",
 		Doc:          "write of 8 bytes to a pipe and read of them, without anybody waiting",
 		Funcs:        once("pipe_write", "pipe_read"),
-		Others:       []string{"sys_write", "sys_read"},
 		DefaultCalls: 20000,
 		Batch:        100,
 		prepare: func(p *Program) error {
@@ -62,7 +61,6 @@ func pipe2() Generator {
 		Name:         "pipe2",
 		Doc:          "pipe2 and two times close",
 		Funcs:        once("sys_pipe2", "create_pipe_files", "alloc_pipe_info"),
-		Others:       []string{"sys_close"},
 		DefaultCalls: 5000,
 		Batch:        50,
 		prepare: func(p *Program) error {

@@ -32,7 +32,6 @@ func fork() Generator {
 		Name:         "fork",
 		Doc:          "fork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_fork"),
-		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -48,7 +47,6 @@ func vfork() Generator {
 		Name:         "vfork",
 		Doc:          "vfork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_vfork"),
-		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -68,7 +66,6 @@ func clone3() Generator {
 		Name:         "clone3",
 		Doc:          "clone3 of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_clone3"),
-		Others:       []string{"sys_wait4"},
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

@@ -93,7 +93,6 @@ func eventfd() Generator {
 		Name:         "eventfd",
 		Doc:          "write to an eventfd, and read that takes the value back",
 		Funcs:        once("eventfd_write", "eventfd_read"),
-		Others:       []string{"sys_write", "sys_read"},
 		DefaultCalls: 20000,
 		Batch:        100,
 		prepare: func(p *Program) error {

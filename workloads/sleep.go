@@ -30,25 +30,6 @@ func nanosleep() Generator {
 	}
 }
 
-// clockNanosleep has a deadline that is past, so that it does not sleep.
-func clockNanosleep() Generator {
-	return Generator{
-		Name:         "clock_nanosleep",
-		Doc:          "clock_nanosleep until a moment that is past, which returns at once",
-		Funcs:        []Func{{Name: "sys_clock_nanosleep", PerOp: 1, PerPause: 1}},
-		DefaultCalls: 20000,
-		Batch:        100,
-		prepare: func(p *Program) error {
-			request, err := put(p, unix.Timespec{Nsec: 1})
-			p.Ops = []Op{{
-				Name: "clock_nanosleep", Nr: unix.SYS_CLOCK_NANOSLEEP,
-				Args: [6]uintptr{unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, request}, Measured: true,
-			}}
-			return err
-		},
-	}
-}
-
 func schedYield() Generator {
 	return Generator{
 		Name:         "sched_yield",

@@ -283,15 +283,14 @@ type tracedRound struct{ round, child []uint64 }
 
 // tracedRounds has each generator by name. A write to memory is no call.
 var tracedRounds = map[string]tracedRound{
-	"brk":             {round: []uint64{unix.SYS_BRK, unix.SYS_BRK}},
-	"clock_nanosleep": {round: []uint64{unix.SYS_CLOCK_NANOSLEEP}},
-	"clone":           {[]uint64{unix.SYS_CLONE, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
-	"clone3":          {[]uint64{unix.SYS_CLONE3, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
-	"dup":             {round: []uint64{unix.SYS_DUP, unix.SYS_CLOSE}},
-	"epoll":           {round: []uint64{unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_WAIT}},
-	"eventfd":         {round: []uint64{unix.SYS_WRITE, unix.SYS_READ}},
-	"execve":          {[]uint64{unix.SYS_CLONE, unix.SYS_WAIT4}, []uint64{unix.SYS_EXECVE, unix.SYS_EXIT}},
-	"fork":            {[]uint64{unix.SYS_FORK, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
+	"brk":     {round: []uint64{unix.SYS_BRK, unix.SYS_BRK}},
+	"clone":   {[]uint64{unix.SYS_CLONE, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
+	"clone3":  {[]uint64{unix.SYS_CLONE3, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
+	"dup":     {round: []uint64{unix.SYS_DUP, unix.SYS_CLOSE}},
+	"epoll":   {round: []uint64{unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_WAIT}},
+	"eventfd": {round: []uint64{unix.SYS_WRITE, unix.SYS_READ}},
+	"execve":  {[]uint64{unix.SYS_CLONE, unix.SYS_WAIT4}, []uint64{unix.SYS_EXECVE, unix.SYS_EXIT}},
+	"fork":    {[]uint64{unix.SYS_FORK, unix.SYS_WAIT4}, []uint64{unix.SYS_EXIT}},
 	"futex": {
 		[]uint64{unix.SYS_CLONE, unix.SYS_FUTEX, unix.SYS_FUTEX, unix.SYS_WAIT4, unix.SYS_FUTEX, unix.SYS_FUTEX},
 		[]uint64{unix.SYS_FUTEX, unix.SYS_FUTEX, unix.SYS_EXIT},
@@ -326,7 +325,7 @@ var tracedRounds = map[string]tracedRound{
 // functions has the kernel's function of each system call that is said to be in
 // a round, from the kernel's table of system calls.
 var functions = map[string]uint64{
-	"sys_brk": unix.SYS_BRK, "sys_clock_nanosleep": unix.SYS_CLOCK_NANOSLEEP, "sys_clone": unix.SYS_CLONE,
+	"sys_brk": unix.SYS_BRK, "sys_clone": unix.SYS_CLONE,
 	"sys_clone3": unix.SYS_CLONE3, "sys_close": unix.SYS_CLOSE, "sys_dup": unix.SYS_DUP,
 	"sys_epoll_ctl": unix.SYS_EPOLL_CTL, "sys_epoll_wait": unix.SYS_EPOLL_WAIT, "sys_execve": unix.SYS_EXECVE,
 	"sys_fork": unix.SYS_FORK, "sys_futex": unix.SYS_FUTEX, "sys_getdents64": unix.SYS_GETDENTS64,
@@ -388,7 +387,7 @@ func checkClosedForms(t *testing.T, g Generator, r Rate, measured uint64, seen [
 
 // Between the calls of a paced run there is a sleep until each is due.
 func TestPacedRunSleepsUntilCallsAreDue(t *testing.T) {
-	for _, name := range []string{"getpid", "clone", "clock_nanosleep", "openat"} {
+	for _, name := range []string{"getpid", "clone", "openat"} {
 		want := tracedRounds[name]
 		t.Run(name, func(t *testing.T) {
 			const calls, warmup = 37, 3
