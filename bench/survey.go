@@ -33,8 +33,27 @@ func (l *lab) counts(ctx context.Context, targets []target) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.survey(ctx, targets, surveyRounds)
+	for _, b := range l.Backends {
+		l.add(nil, unsupported(targets, b))
+	}
+	rounds := surveyRounds
+	if l.Calls > 0 {
+		rounds = l.Calls
+	}
+	_, err = l.survey(ctx, targets, rounds)
 	return err
+}
+
+// unsupported has a check for each target that a backend cannot probe, which says
+// why.
+func unsupported(targets []target, b Backend) []Check {
+	var checks []Check
+	for _, t := range targets {
+		if !t.supports(b) {
+			checks = append(checks, notSupported(t.fn+" by "+string(b), t.notDirect))
+		}
+	}
+	return checks
 }
 
 // survey probes all functions at once, does a few rounds of each workload, and

@@ -12,7 +12,7 @@ func pipe() Generator {
 	return Generator{
 		Name:         "pipe",
 		Doc:          "write of 8 bytes to a pipe and read of them, without anybody waiting",
-		Funcs:        once("pipe_write", "pipe_read"),
+		Funcs:        once("pipe_write", "pipe_read", "anon_pipe_write", "anon_pipe_read"),
 		DefaultCalls: 20000,
 		Batch:        100,
 		prepare: func(p *Program) error {

@@ -50,16 +50,19 @@ The experiments are
   leaks    plant blocks, scan regions of memory, and check every verdict
   vmalloc  what tracing adds to a vmalloc() and its vfree()
   lengths  profile functions whose length is known from their object code
-  calls    drive the functions that --funcs names, without and with the profiler
+  counts   drive the functions that --funcs names, all probed at once, and count
+  calls    drive them without and with the profiler; begins with counts if they
+           are several
   latency  how long a scan takes, by size of the region and number of blocks
 
-All but the last one are done unless --only says which. The guest of latency has
-1.5 GiB of memory.
+All but counts alone and latency are done unless --only says which. The guest of
+latency has 1.5 GiB of memory.
 
 Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
 mistake in the command line, or a failure of this program), 3 the kernel
 oopsed or warned, 4 it hung, 5 it did not boot.`,
 		Example: `  kprof-bench run --funcs sys_getpid,sys_clone
+  kprof-bench run --only counts --funcs all
   kprof-bench run --funcs sys_read --rate 10000/s --out read.txt
   kprof-bench run --only leaks --seed 7`,
 		Args: cobra.NoArgs,
@@ -69,7 +72,7 @@ oopsed or warned, 4 it hung, 5 it did not boot.`,
 	}
 	f.registerGuest(cmd)
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
-	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
+	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid, or all: see kprof-bench workloads")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
 		"ways of probing that are measured: direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all")
 	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")

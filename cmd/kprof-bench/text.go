@@ -182,7 +182,7 @@ func writeChecks(w io.Writer, checks []bench.Check) error {
 	}
 	fmt.Fprintf(w, "%s: %d checks held, %d failed", verdict, held, failed)
 	if open > 0 {
-		fmt.Fprintf(w, ", %d could not be judged on this clock", open)
+		fmt.Fprintf(w, ", %d could not be judged", open)
 	}
 	_, err := fmt.Fprintln(w)
 	return err
