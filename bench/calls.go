@@ -31,7 +31,7 @@ type driven struct {
 func (l *lab) newDriven(t target) *driven {
 	d := &driven{target: t, sums: make([]counted, len(l.Backends))}
 	for _, b := range l.Backends {
-		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate)})
+		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate), allocates: t.gen.Allocates})
 	}
 	return d
 }

@@ -197,6 +197,26 @@ func TestSlackOfSystemCalls(t *testing.T) {
 	}
 }
 
+func TestSlackOfCallsThatAllocate(t *testing.T) {
+	p := probed{truths: repeat(1000, 100), meanTruth: 1000, reported: 1000, allocates: true}
+	if got := p.slack(); got != 100 {
+		t.Errorf("slack is %v, want a tenth of 1000", got)
+	}
+}
+
+// What only profiler.ko times is not judged, and no truth is shown.
+func TestFunctionWithoutTruth(t *testing.T) {
+	p := sound()
+	p.truths, p.truth, p.meanTruth, p.n = nil, 0, 0, 0
+	checks := p.checks(ICount)
+	if last := checks[len(checks)-1]; last.Verdict != NotJudged || checks[0].Verdict != Held {
+		t.Errorf("checks are %+v, want invocations that hold and an average that is not judged", checks)
+	}
+	if _, ok := p.row().Value("true-insn/op"); ok {
+		t.Error("the row has a true duration")
+	}
+}
+
 // Noise widens what is let pass by as much as slack says, and no further.
 func TestNoiseWidensTheAverage(t *testing.T) {
 	for average, want := range map[float64]Verdict{

@@ -23,6 +23,7 @@ func open() Generator {
 			"chrdev_open"),
 		DefaultCalls: 10000,
 		Batch:        100,
+		Allocates:    true,
 		prepare: func(p *Program) error {
 			fds, err := p.FreeDescriptors(1)
 			if err != nil {

@@ -39,6 +39,10 @@ type Generator struct {
 	// a clock that counts instructions.
 	DefaultCalls int
 	Batch        int
+	// Allocates says that each round takes memory of the kernel's that is free
+	// again only later. What a call takes then depends on how fast rounds follow
+	// each other.
+	Allocates bool
 	// Loopback says that the network interface lo must be up.
 	Loopback bool
 
