@@ -97,10 +97,11 @@ func (b Backend) module() (name string, hist bool) {
 // testbedArgs are the words that arguments of the testbed's functions take.
 const testbedArgs = "tb_work:1,tb_work_even:1"
 
-// params are the parameters with which profiler.ko probes in this way only.
-func (b Backend) params() []kmod.Param {
+// params are the parameters with which profiler.ko probes in this way only. args
+// is what it is told of arguments.
+func (b Backend) params(args string) []kmod.Param {
 	name, hist := b.module()
-	params := []kmod.Param{{Name: "backend", Value: name}, {Name: "args", Value: testbedArgs}}
+	params := []kmod.Param{{Name: "backend", Value: name}, {Name: "args", Value: args}}
 	if hist {
 		params = append(params, kmod.Param{Name: "hist", Value: "Y"})
 	}

@@ -43,7 +43,7 @@ func TestBackendParams(t *testing.T) {
 		RetHook:       {{Name: "backend", Value: "rethook"}, args},
 		KRetProbeHist: {{Name: "backend", Value: "kretprobe"}, args, {Name: "hist", Value: "Y"}},
 	} {
-		if diff := cmp.Diff(want, b.params()); diff != "" {
+		if diff := cmp.Diff(want, b.params(testbedArgs)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", b, diff)
 		}
 	}

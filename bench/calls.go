@@ -16,30 +16,6 @@ import (
 	"kprof-bench/workloads"
 )
 
-// target is a function to profile and what drives it.
-type target struct {
-	fn  string
-	gen workloads.Generator
-}
-
-func findTargets(funcs []string) ([]target, error) {
-	var targets []target
-	for _, fn := range funcs {
-		gen, err := workloads.For(fn)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(targets, func(t target) bool { return t.fn == fn }) {
-			return nil, fmt.Errorf("%s is given twice", fn)
-		}
-		targets = append(targets, target{fn, gen})
-	}
-	if len(targets) == 0 {
-		return nil, fmt.Errorf("no functions are given: say which with --funcs, or what else to do with --only")
-	}
-	return targets, nil
-}
-
 // Rounds are how often each function is driven without and with the profiler,
 // in the order ABBA: what drifts slowly hits both alike. They are even.
 const (
@@ -70,7 +46,7 @@ type driven struct {
 func (l *lab) newDriven(t target) *driven {
 	d := &driven{target: t, sums: make([]counted, len(l.Backends))}
 	for _, b := range l.Backends {
-		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate)})
+		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate), allocates: t.gen.Allocates})
 	}
 	return d
 }
@@ -80,12 +56,15 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 	if err := l.measureReturns(); err != nil {
 		return err
 	}
+	targets, err := l.settle(targets)
+	if err != nil {
+		return err
+	}
 	all, err := l.driveAll(ctx, targets, rounds)
 	if err != nil {
 		return err
 	}
 	for _, d := range all {
-		l.progress("time " + d.fn + " by the testbed")
 		truth, err := l.truth(ctx, d.target)
 		if err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
@@ -101,6 +80,10 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 // overhead measures what a probe adds to system calls, and nothing else, in a
 // part of the time that [lab.calls] takes.
 func (l *lab) overhead(ctx context.Context, targets []target) error {
+	targets, err := l.settle(targets)
+	if err != nil {
+		return err
+	}
 	for i, t := range targets {
 		targets[i].gen.DefaultCalls = min(t.gen.DefaultCalls, quickBatches*t.gen.Batch)
 	}
@@ -117,7 +100,12 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 	return nil
 }
 
+// addDriven adds what was measured of a target by a backend.
 func (l *lab) addDriven(d *driven, backend int, p probed) {
+	if !d.supports(p.backend) {
+		l.add(nil, []Check{notSupported(p.name(), d.notDirect)})
+		return
+	}
 	c := d.sums[backend]
 	p.base, p.reported, p.missed, p.average = d.base, c.calls, c.missed, c.average()
 	l.addProbed(p, p.checks(l.Clock))
@@ -129,8 +117,15 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
 	}
+	var between reached
+	if len(targets) > 1 {
+		var err error
+		if between, err = l.survey(ctx, targets, surveyShort); err != nil {
+			return nil, err
+		}
+	}
 	for n := range rounds {
-		if err := l.callsRound(ctx, all, round{n, rounds}); err != nil {
+		if err := l.callsRound(ctx, all, between, round{n, rounds}); err != nil {
 			return nil, err
 		}
 	}
@@ -139,10 +134,10 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 
 // callsRound drives each target without the profiler and with each backend, in
 // one order in even rounds and in the other in odd ones.
-func (l *lab) callsRound(ctx context.Context, all []*driven, r round) error {
+func (l *lab) callsRound(ctx context.Context, all []*driven, between reached, r round) error {
 	steps := []func() error{func() error { return l.bareRound(ctx, all, r) }}
 	for i := range l.Backends {
-		steps = append(steps, func() error { return l.probedRound(ctx, all, r, i) })
+		steps = append(steps, func() error { return l.probedRound(ctx, all, between, r, i) })
 	}
 	if r.n%2 == 1 {
 		slices.Reverse(steps)
@@ -162,16 +157,31 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
-		d.base = append(d.base, l.perCallOf(bare)...)
+		d.base = append(d.base, l.perCallOf(bare, d.gen.Calls(d.fn))...)
 	}
 	return nil
 }
 
 // probedRound drives all targets while they are probed by one of the backends.
-func (l *lab) probedRound(ctx context.Context, all []*driven, r round, backend int) error {
+func (l *lab) probedRound(ctx context.Context, all []*driven, between reached, r round, backend int) error {
+	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(l.Backends[backend]) })
+	for _, group := range between.apart(able) {
+		if err := l.probedGroup(ctx, group, r, backend); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) probedGroup(ctx context.Context, group []*driven, r round, backend int) error {
 	b := l.Backends[backend]
-	return l.withProfiler(l.Funcs, func(prof *kmod.Profiler) error {
-		for _, d := range all {
+	var funcs []string
+	var targets []target
+	for _, d := range group {
+		funcs, targets = append(funcs, d.fn), append(targets, d.target)
+	}
+	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
+		for _, d := range group {
 			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %s", d.fn, b, r))
 			c, err := l.driveProbed(ctx, d.target, r, prof, &d.by[backend])
 			if err != nil {
@@ -180,7 +190,7 @@ func (l *lab) probedRound(ctx context.Context, all []*driven, r round, backend i
 			d.sums[backend] = d.sums[backend].plus(c)
 		}
 		return nil
-	}, b.params()...)
+	}, b.params(args(targets))...)
 }
 
 // driveBare drives a function without the profiler.
@@ -208,22 +218,22 @@ func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.
 	if err := wantBackend(prof, t.fn, p.backend); err != nil {
 		return counted{}, err
 	}
-	before, err := parseReading(t.fn, r.Before)
+	before, err := parseReadings(r.Before)
 	if err != nil {
 		return counted{}, err
 	}
-	after, err := parseReading(t.fn, r.After)
+	after, err := parseReadings(r.After)
 	if err != nil {
 		return counted{}, err
 	}
-	p.with = append(p.with, l.perCallOf(r)...)
-	p.issued += r.Issued * uint64(t.gen.Calls(t.fn))
+	p.with = append(p.with, l.perCallOf(r, t.gen.Calls(t.fn))...)
+	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
 	if !l.rate.IsMax() {
 		_, late := r.Lateness()
 		p.achieved = r.Achieved
 		p.late = max(p.late, float64(late.Nanoseconds()))
 	}
-	return after.since(before), nil
+	return countedBetween(t.fn, before, after)
 }
 
 // nothingToObserve stands in for `stats` and `missed` where they are not
@@ -244,8 +254,10 @@ func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) 
 	}
 	defer program.Close()
 	// As large as when the testbed calls the function: see nothingToObserve.
-	if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
-		return nil, err
+	for range max(occurrences(program, t), 1) {
+		if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
+			return nil, err
+		}
 	}
 	runtime.GC() // for the same reason
 	return workloads.Run(ctx, program, workloads.Options{
@@ -261,29 +273,44 @@ func (l *lab) ownKernel() bool { return l.Clock != Native }
 // warmup is the number of calls before those that count.
 const warmup = 10
 
-// perCallOf is what a call took in each batch, in instructions on the exact
-// clock and else in nanoseconds.
-func (l *lab) perCallOf(r *workloads.Result) []float64 {
+// perCallOf is what a measured call took in each batch, divided by the calls that
+// it stands for, in instructions on the exact clock and else in nanoseconds.
+func (l *lab) perCallOf(r *workloads.Result, calls int) []float64 {
 	ticks := r.CallTicks()
-	if l.Clock.Exact() {
-		return ticks
+	unit := 1 / float64(calls)
+	if !l.Clock.Exact() {
+		unit *= 1e9 / r.TicksPerSec
 	}
 	for i := range ticks {
-		ticks[i] *= 1e9 / r.TicksPerSec
+		ticks[i] *= unit
 	}
 	return ticks
 }
 
-func parseReading(fn string, files [][]byte) (reading, error) {
-	stats, err := kmod.ParseStats(files[0])
-	if err != nil {
-		return reading{}, err
+// readings are what profiler.ko says of all functions at one moment.
+type readings struct {
+	stats  []kmod.Stat
+	missed []kmod.Count
+}
+
+func parseReadings(files [][]byte) (r readings, err error) {
+	if r.stats, err = kmod.ParseStats(files[0]); err != nil {
+		return r, err
 	}
-	missed, err := kmod.ParseMissed(files[1])
+	r.missed, err = kmod.ParseMissed(files[1])
+	return r, err
+}
+
+func countedBetween(fn string, before, after readings) (counted, error) {
+	first, err := findReading(fn, before.stats, before.missed)
 	if err != nil {
-		return reading{}, err
+		return counted{}, err
 	}
-	return findReading(fn, stats, missed)
+	last, err := findReading(fn, after.stats, after.missed)
+	if err != nil {
+		return counted{}, err
+	}
+	return last.since(first), nil
 }
 
 func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {

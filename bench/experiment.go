@@ -18,16 +18,17 @@ const (
 	Leaks    Experiment = "leaks"    // verdicts on planted blocks, by region of memory
 	Pairs    Experiment = "vmalloc"  // what a vmalloc() and its vfree() cost more
 	Lengths  Experiment = "lengths"  // functions of known length
-	Calls    Experiment = "calls"    // the functions that the user names
+	Counts   Experiment = "counts"   // invocations of the functions that the user names, all probed at once
+	Calls    Experiment = "calls"    // what calls of these functions take, one after the other
 	Overhead Experiment = "overhead" // the part of Calls that tells what a probe costs
 	Latency  Experiment = "latency"  // scans by size of the region and number of blocks
 )
 
-var allExperiments = []Experiment{Leaks, Pairs, Lengths, Calls, Overhead, Latency}
+var allExperiments = []Experiment{Leaks, Pairs, Lengths, Counts, Calls, Overhead, Latency}
 
-// DefaultExperiments are those of a run that names none: all but [Latency],
-// which takes longer than all others together, and [Overhead], which has
-// nothing that [Calls] has not.
+// DefaultExperiments are those of a run that names none: all but [Counts] and
+// [Overhead], which have nothing that [Calls] has not, and [Latency], which takes
+// longer than all others together.
 var DefaultExperiments = []Experiment{Leaks, Pairs, Lengths, Calls}
 
 // ParseExperiments reads names of experiments. None are [DefaultExperiments].

@@ -17,7 +17,7 @@ func TestParseExperiments(t *testing.T) {
 		"none":     {nil, DefaultExperiments, ""},
 		"one":      {[]string{"latency"}, []Experiment{Latency}, ""},
 		"several":  {[]string{"calls", "leaks"}, []Experiment{Calls, Leaks}, ""},
-		"unknown":  {[]string{"leaks", "leak"}, nil, `there is no experiment "leak"; use some of leaks, vmalloc, lengths, calls, overhead, latency`},
+		"unknown":  {[]string{"leaks", "leak"}, nil, `there is no experiment "leak"; use some of leaks, vmalloc, lengths, counts, calls, overhead, latency`},
 		"no name":  {[]string{""}, nil, `there is no experiment ""`},
 		"both":     {[]string{"overhead", "calls"}, nil, "experiment overhead is a part of calls; leave one of them out"},
 		"repeated": {[]string{"calls", "leaks", "calls"}, nil, "experiment calls is given twice"},

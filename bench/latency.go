@@ -147,7 +147,7 @@ func (l *lab) timeRead(ctx context.Context, prof *kmod.Profiler, s *timedScan) e
 	if err != nil {
 		return err
 	}
-	ticks := l.perCallOf(r)
+	ticks := l.perCallOf(r, 1)
 	whole := 0.0
 	for _, t := range ticks {
 		whole += t

@@ -96,7 +96,7 @@ func (l *lab) probedLength(ctx context.Context, n length, b Backend, p probed) (
 			return err
 		}
 		return p.read(prof)
-	}, b.params()...)
+	}, b.params(testbedArgs)...)
 }
 
 // read takes what profiler.ko has counted since it was loaded.

@@ -29,8 +29,8 @@ func (c Clock) Exact() bool { return c == ICount }
 type Options struct {
 	// Only are the experiments to do; [DefaultExperiments] if there is none.
 	Only []Experiment
-	// Funcs are the functions to profile, as a user types them. They go with
-	// [Calls] and [Overhead].
+	// Funcs are the functions to profile, as a user types them, or [AllFuncs].
+	// They go with [Counts], [Calls] and [Overhead].
 	Funcs []string
 	// Backends are the ways of probing that are measured; [DefaultBackends] if
 	// there is none.
@@ -63,11 +63,11 @@ func (o Options) Check() error {
 
 // targets are the functions to drive, none if they are not to be.
 func (o Options) targets() ([]target, error) {
-	if o.Does(Calls) || o.Does(Overhead) {
+	if o.Does(Calls) || o.Does(Counts) || o.Does(Overhead) {
 		return findTargets(o.Funcs)
 	}
 	if len(o.Funcs) > 0 {
-		return nil, fmt.Errorf("functions are given, but experiment %s, which drives them, is left out", Calls)
+		return nil, fmt.Errorf("functions are given, but none of the experiments %s, %s and %s, which drive them", Counts, Calls, Overhead)
 	}
 	return nil, nil
 }

@@ -197,6 +197,26 @@ func TestSlackOfSystemCalls(t *testing.T) {
 	}
 }
 
+func TestSlackOfCallsThatAllocate(t *testing.T) {
+	p := probed{truths: repeat(1000, 100), truth: 1000, reported: 1000, allocates: true}
+	if got := p.slack(); got != 100 {
+		t.Errorf("slack is %v, want a tenth of 1000", got)
+	}
+}
+
+// What only profiler.ko times is not judged, and no truth is shown.
+func TestFunctionWithoutTruth(t *testing.T) {
+	p := sound()
+	p.truths, p.truth, p.n = nil, 0, 0
+	checks := p.checks(ICount)
+	if last := checks[len(checks)-1]; last.Verdict != NotJudged || checks[0].Verdict != Held {
+		t.Errorf("checks are %+v, want invocations that hold and an average that is not judged", checks)
+	}
+	if _, ok := p.row().Value("true-insn/op"); ok {
+		t.Error("the row has a true duration")
+	}
+}
+
 // Noise widens what is let pass by as much as slack says, and no further.
 func TestNoiseWidensTheAverage(t *testing.T) {
 	for average, want := range map[float64]Verdict{
@@ -353,6 +373,13 @@ func TestCounted(t *testing.T) {
 }
 
 func TestParseReading(t *testing.T) {
+	parseReading := func(fn string, files [][]byte) (reading, error) {
+		r, err := parseReadings(files)
+		if err != nil {
+			return reading{}, err
+		}
+		return findReading(fn, r.stats, r.missed)
+	}
 	const stats, missed = "sys_read:90:5\nsys_getpid:279:150000\n", "sys_read:1\nsys_getpid:2\n"
 	got, err := parseReading("sys_getpid", [][]byte{[]byte(stats), []byte(missed)})
 	want := reading{kmod.Stat{Symbol: "sys_getpid", AverageNs: 279, Invocations: 150000}, 2}
@@ -393,7 +420,7 @@ func TestTimeOfACall(t *testing.T) {
 		if got := l.perCall(timing, 3); got != want.testbed {
 			t.Errorf("%s: by the testbed %v, want %v", clock, got, want.testbed)
 		}
-		if diff := cmp.Diff(want.calls, l.perCallOf(&run)); diff != "" {
+		if diff := cmp.Diff(want.calls, l.perCallOf(&run, 1)); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", clock, diff)
 		}
 	}

@@ -147,7 +147,7 @@ func (l *lab) scan(ctx context.Context, prof *kmod.Profiler, r *region) error {
 	if err != nil {
 		return err
 	}
-	r.ticks = l.perCallOf(measured)
+	r.ticks = l.perCallOf(measured, 1)
 	if r.report, err = prof.ScanRaw(); err != nil {
 		return err
 	}

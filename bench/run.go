@@ -106,6 +106,7 @@ func (l *lab) experiments(ctx context.Context, targets []target) error {
 		{Leaks, "leak scan", l.leaks},
 		{Pairs, "vmalloc() and vfree()", l.vmallocCost},
 		{Lengths, "functions of known length", l.lengths},
+		{Counts, "invocations", func(ctx context.Context) error { return l.counts(ctx, targets) }},
 		{Calls, "system calls", func(ctx context.Context) error { return l.calls(ctx, targets) }},
 		{Overhead, "cost of a probe", func(ctx context.Context) error { return l.overhead(ctx, targets) }},
 		{Latency, "latency of leak scans", l.latency},

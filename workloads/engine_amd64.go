@@ -20,6 +20,8 @@ type control struct {
 	// program do not get a copy of.
 	unshared, unsharedEnd uintptr
 
+	setup, setupEnd uintptr // executed once before all else
+
 	// The table that is executed, and what it is filled from.
 	ops, opsEnd      uintptr
 	realOps, idleOps uintptr
@@ -40,20 +42,24 @@ type control struct {
 	deadline [2]int64
 
 	// Reported.
-	state     uint64
-	step      uint64
-	errno     uint64
-	failedOp  uintptr // in ops
-	observed  uint64  // 1 once the first observation is complete
-	issued    uint64
-	ticksDone uintptr // end of the ticks that are valid
-	loopTicks uint64
-	paceSec   int64
-	paceNsec  int64
-	first     uint64 // ticks
-	last      uint64
-	clockA    [4]uint64 // ticks, s, ns, ticks
-	clockB    [4]uint64
+	state    uint64
+	step     uint64
+	errno    uint64
+	failedOp uintptr // in ops or in setup
+	got      uintptr // its result if errno is 0
+	// The same of a process that the program made.
+	childErrno uint64
+	childOp    uintptr
+	observed   uint64 // 1 once the first observation is complete
+	issued     uint64
+	ticksDone  uintptr // end of the ticks that are valid
+	loopTicks  uint64
+	paceSec    int64
+	paceNsec   int64
+	first      uint64 // ticks
+	last       uint64
+	clockA     [4]uint64 // ticks, s, ns, ticks
+	clockB     [4]uint64
 }
 
 // States of the engine.
@@ -97,7 +103,11 @@ type engineOp struct {
 	measured uint64 // 0 or 1, added to the count
 	exits    uint64
 	strides  uint64
+	touch    uint64
 	allow    uint64
+	want     uintptr // 0 for any
+
+	child, childEnd uintptr // what the process it makes executes
 }
 
 // engineFile is an observed file and where its contents go.
@@ -106,6 +116,8 @@ type engineFile struct {
 	buf uintptr
 	cap uint64
 	n   uint64
+	//lint:ignore U1000 the assembly sets it
+	iov [2]uintptr // struct iovec
 }
 
 // forkEngine starts a child that executes what ctl says and exits. It returns

@@ -17,7 +17,6 @@
 //	BX	cursor of the caller of runBatch
 
 #define SYS_exit		60
-#define SYS_pread64		17
 #define SYS_madvise		28
 #define SYS_clone		56
 #define SYS_wait4		61
@@ -28,6 +27,7 @@
 #define SYS_clock_gettime	228
 #define SYS_clock_nanosleep	230
 #define SYS_exit_group		231
+#define SYS_preadv		295
 
 #define MADV_DONTFORK		10
 #define SIGCHLD			17
@@ -53,6 +53,15 @@
 	SHLQ	$32, DX \
 	ORQ	DX, AX \
 	MOVQ	AX, reg
+
+#define LOAD_CALL(op) \
+	MOVQ	engineOp_nr(op), AX \
+	MOVQ	(engineOp_args+0)(op), DI \
+	MOVQ	(engineOp_args+8)(op), SI \
+	MOVQ	(engineOp_args+16)(op), DX \
+	MOVQ	(engineOp_args+24)(op), R10 \
+	MOVQ	(engineOp_args+32)(op), R8 \
+	MOVQ	(engineOp_args+40)(op), R9
 
 // CALL_KERNEL ends the run if the engine's own system call fails.
 #define CALL_KERNEL(nr, step) \
@@ -115,6 +124,7 @@ anyCPU:
 	XORL	R10, R10
 	CALL_KERNEL(SYS_clock_nanosleep, const_stepQuiesce)
 quiet:
+	CALL	setUp<>(SB)
 	CALL	calibrate<>(SB)
 	CALL	warmUp<>(SB)
 	MOVQ	control_realOps(R13), SI
@@ -174,6 +184,27 @@ nextRange:
 	JMP	nextRange
 done:
 	RET
+
+// setUp executes the calls that come before the rounds, once.
+TEXT setUp<>(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	control_setup(R13), R12
+nextOp:
+	CMPQ	R12, control_setupEnd(R13)
+	JEQ	done
+	LOAD_CALL(R12)
+	SYSCALL
+	CMPQ	AX, FIRST_ERRNO
+	JCC	failed
+	ADDQ	$engineOp__size, R12
+	JMP	nextOp
+done:
+	RET
+failed:
+	NEGQ	AX
+	MOVQ	AX, control_errno(R13)
+	MOVQ	R12, control_failedOp(R13)
+	MOVQ	$const_stateOpFailed, AX
+	JMP	finish<>(SB)
 
 // holdThreads stops threads of the parent as a debugger would, and waits until
 // they have stopped. They go on when the engine ends, however it does. A thread
@@ -335,13 +366,9 @@ TEXT runBatch<>(SB), NOSPLIT|NOFRAME, $0-0
 round:
 	MOVQ	control_ops(R13), R12
 op:
-	MOVQ	engineOp_nr(R12), AX
-	MOVQ	(engineOp_args+0)(R12), DI
-	MOVQ	(engineOp_args+8)(R12), SI
-	MOVQ	(engineOp_args+16)(R12), DX
-	MOVQ	(engineOp_args+24)(R12), R10
-	MOVQ	(engineOp_args+32)(R12), R8
-	MOVQ	(engineOp_args+40)(R12), R9
+	LOAD_CALL(R12)
+	CMPQ	engineOp_touch(R12), $0
+	JNE	memory
 	CMPQ	control_idle(R13), $0
 	JNE	called
 	SYSCALL
@@ -349,6 +376,8 @@ called:
 	ADDQ	engineOp_measured(R12), R15
 	CMPQ	AX, FIRST_ERRNO
 	JCC	refused
+	CMPQ	engineOp_want(R12), $0
+	JNE	compare
 succeeded:
 	CMPQ	engineOp_exits(R12), $0
 	JNE	twice
@@ -368,17 +397,26 @@ next:
 	ORQ	DX, AX
 	SUBQ	control_batchStart(R13), AX
 	RET
+memory:
+	CMPQ	control_idle(R13), $0
+	JNE	called
+	MOVB	$1, (DI)
+	JMP	called
 twice:
 	TESTQ	AX, AX
 	JNZ	once
-	XORL	DI, DI
-	MOVL	$SYS_exit, AX
-	SYSCALL
-	INT	$3
+	JMP	child<>(SB)
+compare:
+	CMPQ	AX, engineOp_want(R12)
+	JEQ	succeeded
+	MOVQ	AX, control_got(R13)
+	XORL	AX, AX
+	JMP	stop
 refused:
 	NEGQ	AX
 	CMPQ	AX, engineOp_allow(R12)
 	JEQ	succeeded
+stop:
 	MOVQ	AX, control_errno(R13)
 	MOVQ	R12, control_failedOp(R13)
 	MOVQ	$const_stateOpFailed, AX
@@ -398,20 +436,52 @@ stride:
 	ADDQ	AX, (engineOp_args+40)(R12)
 	JMP	next
 
-// observe reads the files from BX to R12 whole.
+// child executes what a process that the operation at R12 made is to call, and
+// ends it. If a call fails the parent is told, by memory that both share.
+TEXT child<>(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	engineOp_childEnd(R12), R14
+	MOVQ	engineOp_child(R12), R12
+nextOp:
+	CMPQ	R12, R14
+	JEQ	done
+	LOAD_CALL(R12)
+	SYSCALL
+	CMPQ	AX, FIRST_ERRNO
+	JCC	refused
+succeeded:
+	ADDQ	$engineOp__size, R12
+	JMP	nextOp
+refused:
+	NEGQ	AX
+	CMPQ	AX, engineOp_allow(R12)
+	JEQ	succeeded
+	MOVQ	R12, control_childOp(R13)
+	MOVQ	AX, control_childErrno(R13)
+done:
+	XORL	DI, DI
+	MOVL	$SYS_exit, AX
+	SYSCALL
+	INT	$3
+
+// observe reads the files from BX to R12 whole. It does so with preadv, so that
+// vfs_read is called by nobody but the program.
 TEXT observe<>(SB), NOSPLIT|NOFRAME, $0-0
 nextFile:
 	CMPQ	BX, R12
 	JEQ	done
 more:
 	MOVQ	engineFile_fd(BX), DI
+	LEAQ	engineFile_iov(BX), SI
 	MOVQ	engineFile_n(BX), R10
-	MOVQ	engineFile_buf(BX), SI
-	ADDQ	R10, SI
+	MOVQ	engineFile_buf(BX), AX
+	ADDQ	R10, AX
+	MOVQ	AX, 0(SI)
 	MOVQ	engineFile_cap(BX), DX
 	SUBQ	R10, DX
 	JZ	full
-	CALL_KERNEL(SYS_pread64, const_stepObserve)
+	MOVQ	DX, 8(SI)
+	MOVL	$1, DX
+	CALL_KERNEL(SYS_preadv, const_stepObserve)
 	ADDQ	AX, engineFile_n(BX)
 	TESTQ	AX, AX
 	JNZ	more

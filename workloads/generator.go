@@ -12,12 +12,26 @@ import (
 type Func struct {
 	Name  string // without the architecture's prefix: sys_getpid
 	PerOp int    // how often it is called for each measured call
+	// PerPause is how often it is called more for each measured call of a
+	// paced run, by the engine, which sleeps in between.
+	PerPause int
 }
 
-// Generator drives kernel functions.
+// once says of functions that each is called once for each measured call.
+func once(names ...string) []Func {
+	var funcs []Func
+	for _, name := range names {
+		funcs = append(funcs, Func{Name: name, PerOp: 1})
+	}
+	return funcs
+}
+
+// Generator drives kernel functions: it makes rounds of system calls, of which
+// one is measured. What has to be there before the first round is made by
+// Prepare, or by the child before the first observation, and so is in no count.
 type Generator struct {
 	Name string
-	Doc  string
+	Doc  string // what a round does
 	// Funcs are the functions whose invocations the generator knows. What
 	// it knows of others, such as those that these call, it does not say.
 	Funcs []Func
@@ -25,6 +39,12 @@ type Generator struct {
 	// a clock that counts instructions.
 	DefaultCalls int
 	Batch        int
+	// Allocates says that each round takes memory of the kernel's that is free
+	// again only later. What a call takes then depends on how fast rounds follow
+	// each other.
+	Allocates bool
+	// Loopback says that the network interface lo must be up.
+	Loopback bool
 
 	prepare func(*Program) error
 }
@@ -45,18 +65,38 @@ func (g Generator) Prepare() (*Program, error) {
 // Calls returns how often the kernel function is called for each measured
 // call, 0 for a function the generator does not answer for. The name may
 // carry an architecture's prefix, as in [For].
-func (g Generator) Calls(function string) int {
+func (g Generator) Calls(function string) int { return g.find(function).PerOp }
+
+// Issued returns how often the kernel function was called in a run with that
+// many measured calls.
+func (g Generator) Issued(function string, measured uint64, r Rate) uint64 {
+	f := g.find(function)
+	per := f.PerOp
+	if !r.IsMax() {
+		per += f.PerPause
+	}
+	return measured * uint64(per)
+}
+
+func (g Generator) find(function string) Func {
 	for _, f := range g.Funcs {
 		if f.Name == plainName(function) {
-			return f.PerOp
+			return f
 		}
 	}
-	return 0
+	return Func{}
 }
 
 // All returns the generators sorted by name.
 func All() []Generator {
-	return []Generator{clone(), getpid(), nanosleep(), read(), write()}
+	all := []Generator{
+		brk(), clone(), clone3(), dup(), epoll(), eventfd(), execve(), fork(), futex(), getdents(),
+		getpid(), getTimeOfDay(), ioctl(), mmap(), mprotect(), nanosleep(), open(), pageFault(), pipe(), pipe2(), poll(),
+		pread(), pwrite(), read(), schedYield(), selecting(), sendmsg(), stat(), statx(), tcp(), udp(), unixStream(),
+		vfork(), write(),
+	}
+	slices.SortFunc(all, func(a, b Generator) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // For returns the generator that calls the kernel function. The name may be

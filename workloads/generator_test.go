@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestForFindsTheGenerator(t *testing.T) {
@@ -17,6 +15,9 @@ func TestForFindsTheGenerator(t *testing.T) {
 		"as the kernel spells it": {"__x64_sys_getpid", "getpid"},
 		"on arm64":                {"__arm64_sys_read", "read"},
 		"second function":         {"sys_wait4", "clone"},
+		"opens and closes":        {"sys_openat", "openat"},
+		"called by a system call": {"vfs_read", "read"},
+		"sleeps":                  {"do_nanosleep", "nanosleep"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -39,12 +40,13 @@ func TestForSaysWhatIsKnown(t *testing.T) {
 			t.Errorf("For(%q): error %v, want an UnknownFunctionError", function, err)
 			continue
 		}
-		want := []string{"sys_clone", "sys_getpid", "sys_nanosleep", "sys_read", "sys_wait4", "sys_write"}
-		if diff := cmp.Diff(want, unknown.Known); diff != "" {
-			t.Errorf("known functions (-want +got):\n%s", diff)
+		if !slices.IsSorted(unknown.Known) || len(unknown.Known) < 18 {
+			t.Errorf("known functions are not sorted, or few: %q", unknown.Known)
 		}
-		if !strings.Contains(err.Error(), "sys_clone, sys_getpid") {
-			t.Errorf("error %q does not list them", err)
+		for _, name := range []string{"sys_clone", "sys_getpid", "vfs_read"} {
+			if !slices.Contains(unknown.Known, name) || !strings.Contains(err.Error(), name+", ") {
+				t.Errorf("error %q does not list %s", err, name)
+			}
 		}
 	}
 }

@@ -9,7 +9,7 @@ func getpid() Generator {
 	return Generator{
 		Name:         "getpid",
 		Doc:          "getpid, which does next to nothing",
-		Funcs:        []Func{{"sys_getpid", 1}},
+		Funcs:        once("sys_getpid"),
 		DefaultCalls: 150000,
 		Batch:        500,
 		prepare: func(p *Program) error {

@@ -24,11 +24,29 @@ type Op struct {
 	// Measured calls are counted in [Result].Issued.
 	Measured bool
 	// ChildExits says that the call returns twice, as clone does. Where it
-	// returns 0 the process is the new one, and it exits at once with
-	// status 0, which is a call of exit that nobody counts.
+	// returns 0 the process is the new one, and it exits with status 0 once it
+	// has executed Child, which is a call of exit that nobody counts.
 	ChildExits bool
+	// Child are calls of the new process, which has no stack and whose memory
+	// is the program's, what [Program.Alloc] returned being shared. The last
+	// one may be an execve. Of their fields Name, Nr, Args and AllowErr count.
+	Child []Op
 	// AllowErr is the errno, besides none, that is no failure.
 	AllowErr syscall.Errno
+	// Want is what the call must return; 0 is for any result.
+	Want uintptr
+	// Touch makes a write to the byte at Args[0] of this, instead of a system
+	// call.
+	Touch bool
+}
+
+// Function is the kernel's function of the call, such as sys_getpid, or nothing if
+// it is no system call.
+func (o Op) Function() string {
+	if o.Touch {
+		return ""
+	}
+	return "sys_" + o.Name
 }
 
 // String returns the name of the call, or its number if it has none.
@@ -44,9 +62,13 @@ func (o Op) String() string {
 // out until Close. It must not be run twice at the same time.
 type Program struct {
 	Ops []Op
+	// Setup are calls that the child makes once, before the first round, and
+	// that are not counted. Of their fields Name, Nr and Args count.
+	Setup []Op
 
 	mem   shared
 	files []*os.File
+	fds   []int
 }
 
 // Alloc returns n bytes of zeroed memory and their address, for arguments
@@ -71,6 +93,29 @@ func (p *Program) Open(name string, flag int) (fd uintptr, err error) {
 	return f.Fd(), nil
 }
 
+// Own has the descriptor closed when the program is.
+func (p *Program) Own(fd int) uintptr {
+	p.fds = append(p.fds, fd)
+	return uintptr(fd)
+}
+
+// FreeDescriptors returns the n numbers that the kernel will give to the first
+// n files that a round opens. They are closed in the child when it sets up.
+func (p *Program) FreeDescriptors(n int) ([]uintptr, error) {
+	var free []uintptr
+	for range n {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", os.DevNull, err)
+		}
+		free = append(free, p.Own(fd))
+	}
+	for _, fd := range free {
+		p.Setup = append(p.Setup, Op{Name: "close", Nr: unix.SYS_CLOSE, Args: [6]uintptr{fd}})
+	}
+	return free, nil
+}
+
 // Close frees the program's memory and closes its files. The program is
 // empty afterwards.
 func (p *Program) Close() error {
@@ -78,7 +123,10 @@ func (p *Program) Close() error {
 	for _, f := range p.files {
 		err = errors.Join(err, f.Close())
 	}
-	p.Ops, p.files = nil, nil
+	for _, fd := range p.fds {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	p.Ops, p.Setup, p.files, p.fds = nil, nil, nil, nil
 	return err
 }
 

@@ -80,11 +80,13 @@ func (r *Result) Lateness() (median, most time.Duration) {
 // OpError says that a call of the program failed, which ends a run. It wraps
 // the errno.
 type OpError struct {
-	Index  int // in Program.Ops
+	Index  int // in Program.Ops, Program.Setup or Op.Child
 	Op     Op
-	Errno  syscall.Errno
-	Issued uint64 // measured calls executed between the observations, the failed one included
-	Warmup bool   // it failed before the first observation
+	Errno  syscall.Errno // 0 if the call succeeded with another result than it must have
+	Got    uintptr       // the result, if Errno is 0
+	Issued uint64        // measured calls executed between the observations, the failed one included
+	Warmup bool          // it failed before the first observation
+	Child  bool          // it failed in a process that the program made
 }
 
 func (e *OpError) Error() string {
@@ -92,10 +94,23 @@ func (e *OpError) Error() string {
 	if e.Warmup {
 		when = "while warming up"
 	}
-	return fmt.Sprintf("%s (call %d of the program) failed %s: %v", e.Op, e.Index, when, e.Errno)
+	where := "the program"
+	if e.Child {
+		where = "a new process"
+	}
+	if e.Errno == 0 {
+		return fmt.Sprintf("%s (call %d of %s) returned %#x and not %#x %s", e.Op, e.Index, where, e.Got, e.Op.Want, when)
+	}
+	return fmt.Sprintf("%s (call %d of %s) failed %s: %v", e.Op, e.Index, where, when, e.Errno)
 }
 
-func (e *OpError) Unwrap() error { return e.Errno }
+// Unwrap returns the errno, or nil if there is none.
+func (e *OpError) Unwrap() error {
+	if e.Errno == 0 {
+		return nil
+	}
+	return e.Errno
+}
 
 // clockPair relates the two clocks from two stamps.
 type clockPair struct{ a, b Stamp }

@@ -96,23 +96,52 @@ func (r *runner) buildOps() error {
 	var real, idle []engineOp
 	r.ops, real, idle = all[:n], all[n:2*n], all[2*n:]
 	for i, op := range r.program.Ops {
-		real[i] = engineOp{
-			nr: op.Nr, args: op.Args, stride: op.Stride, allow: uint64(op.AllowErr),
-			measured: flag(op.Measured), exits: flag(op.ChildExits), strides: flag(op.Stride != [6]uintptr{}),
+		if real[i], err = r.engineOp(op); err != nil {
+			return err
 		}
 		idle[i] = real[i]
 		idle[i].nr = idleResult(op)
 	}
 	r.ctl.ops, r.ctl.opsEnd = addr(r.ops), end(r.ops)
 	r.ctl.realOps, r.ctl.idleOps = addr(real), addr(idle)
-	return nil
+	r.ctl.setup, r.ctl.setupEnd, err = r.list(r.program.Setup)
+	return err
+}
+
+func (r *runner) engineOp(op Op) (engineOp, error) {
+	e := engineOp{
+		nr: op.Nr, args: op.Args, stride: op.Stride, allow: uint64(op.AllowErr), want: op.Want,
+		measured: flag(op.Measured), exits: flag(op.ChildExits), touch: flag(op.Touch),
+		strides: flag(op.Stride != [6]uintptr{}),
+	}
+	if len(op.Child) == 0 {
+		return e, nil
+	}
+	var err error
+	e.child, e.childEnd, err = r.list(op.Child)
+	return e, err
+}
+
+// list makes a table of calls that are executed one after the other.
+func (r *runner) list(ops []Op) (from, to uintptr, err error) {
+	list, err := table[engineOp](&r.mem, len(ops))
+	if err != nil {
+		return 0, 0, err
+	}
+	for i, op := range ops {
+		list[i] = engineOp{nr: op.Nr, args: op.Args, allow: uint64(op.AllowErr)}
+	}
+	return addr(list), end(list), nil
 }
 
 // idleResult stands in the place of the call's number, where the engine finds
 // it as the result of the SYSCALL it left out, and takes the usual path.
 func idleResult(op Op) uintptr {
-	if op.AllowErr != 0 {
+	switch {
+	case op.AllowErr != 0:
 		return -uintptr(op.AllowErr)
+	case op.Want != 0:
+		return op.Want
 	}
 	return 1
 }
@@ -314,6 +343,9 @@ func (r *runner) result() (*Result, error) {
 	var failure error
 	switch c.state {
 	case stateDone:
+		if c.childErrno != 0 {
+			failure = r.childError()
+		}
 	case stateOpFailed:
 		failure = r.opError()
 	case stateEngineFailed:
@@ -337,12 +369,34 @@ func (r *runner) result() (*Result, error) {
 }
 
 func (r *runner) opError() *OpError {
-	i := int((r.ctl.failedOp - r.ctl.ops) / unsafe.Sizeof(engineOp{}))
-	return &OpError{
-		Index: i, Op: r.program.Ops[i], Errno: syscall.Errno(r.ctl.errno),
-		Issued: r.ctl.issued, Warmup: r.ctl.observed == 0,
+	c := r.ctl
+	e := &OpError{
+		Errno: syscall.Errno(c.errno), Got: c.got, Issued: c.issued, Warmup: c.observed == 0,
 	}
+	if c.setup <= c.failedOp && c.failedOp < c.setupEnd {
+		e.Index = opIndex(c.failedOp, c.setup)
+		e.Op = r.program.Setup[e.Index]
+	} else {
+		e.Index = opIndex(c.failedOp, c.ops)
+		e.Op = r.program.Ops[e.Index]
+	}
+	return e
 }
+
+func (r *runner) childError() *OpError {
+	for i, op := range r.ops {
+		if op.child <= r.ctl.childOp && r.ctl.childOp < op.childEnd {
+			at := opIndex(r.ctl.childOp, op.child)
+			return &OpError{
+				Index: at, Op: r.program.Ops[i].Child[at], Child: true,
+				Errno: syscall.Errno(r.ctl.childErrno), Issued: r.ctl.issued,
+			}
+		}
+	}
+	panic("workloads: a process failed in a call that is none of the program's")
+}
+
+func opIndex(op, table uintptr) int { return int((op - table) / unsafe.Sizeof(engineOp{})) }
 
 func (r *runner) contents() (before, after [][]byte, err error) {
 	n := len(r.before)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -262,6 +263,79 @@ func TestFailureWhileWarmingUpIsSaidToBeThat(t *testing.T) {
 	}
 }
 
+// The child opens what is free and must get the number that it was told.
+func TestRunStopsAtAResultThatMustNotBe(t *testing.T) {
+	p := newProgram(t)
+	free, err := p.FreeDescriptors(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dup := Op{Name: "dup", Nr: unix.SYS_DUP, Args: [6]uintptr{0}, Want: free[0], Measured: true}
+	p.Ops = []Op{dup, closing(free[0])}
+	if res := run(t, p, quick(20)); res.Issued != 20 {
+		t.Errorf("issued %d, want 20", res.Issued)
+	}
+	p.Ops = []Op{dup} // the second one gets the next number
+	res, err := Run(t.Context(), p, quick(20))
+	var opErr *OpError
+	if !errors.As(err, &opErr) || opErr.Errno != 0 || opErr.Got != free[1] || opErr.Issued != 2 {
+		t.Fatalf("error %v, want one that has the result %d of the second call", err, free[1])
+	}
+	if want := fmt.Sprintf("returned %#x and not %#x", free[1], free[0]); !strings.Contains(err.Error(), want) {
+		t.Errorf("error %q does not say %q", err, want)
+	}
+	if res == nil || res.Issued != 2 {
+		t.Errorf("result %+v, want issued 2", res)
+	}
+}
+
+func TestSetupThatFails(t *testing.T) {
+	p := newProgram(t, Op{Nr: unix.SYS_GETPID, Measured: true})
+	p.Setup = []Op{{Nr: unix.SYS_GETPID}, closing(^uintptr(0))}
+	_, err := Run(t.Context(), p, quick(1))
+	var opErr *OpError
+	if !errors.As(err, &opErr) || opErr.Index != 1 || opErr.Op.Name != "close" || opErr.Errno != unix.EBADF || !opErr.Warmup {
+		t.Errorf("error %v, want EBADF of the second call", err)
+	}
+}
+
+func TestSetupIsDoneOnceBeforeTheWarmUp(t *testing.T) {
+	f := tempFile(t, nil)
+	p := newProgram(t)
+	_, at := alloc(t, p, 3)
+	appending := Op{Nr: unix.SYS_WRITE, Args: [6]uintptr{f.Fd(), at, 1}}
+	p.Setup = []Op{appending, appending}
+	appending.Measured, appending.Args[2] = true, 3
+	p.Ops = []Op{appending}
+	run(t, p, Options{Calls: 5, Warmup: 2, Quiesce: -1})
+	if info, err := f.Stat(); err != nil || info.Size() != 2+3*(5+2) {
+		t.Errorf("%d bytes, %v, want %d", info.Size(), err, 2+3*(5+2))
+	}
+}
+
+func TestNewProcessThatFails(t *testing.T) {
+	p := newProgram(t)
+	p.Ops = process(Op{Name: "fork", Nr: unix.SYS_FORK, Child: []Op{{Nr: unix.SYS_GETPID}, closing(^uintptr(0))}})
+	_, err := Run(t.Context(), p, quick(3))
+	var opErr *OpError
+	if !errors.As(err, &opErr) || !opErr.Child || opErr.Index != 1 || opErr.Errno != unix.EBADF {
+		t.Errorf("error %v, want EBADF of the second call of a new process", err)
+	}
+	p.Ops[0].Child[1].AllowErr = unix.EBADF
+	run(t, p, quick(3))
+}
+
+// The touched page is there for the kernel only after the touch.
+func TestTouchWritesToMemory(t *testing.T) {
+	p := newProgram(t)
+	b, at := alloc(t, p, 2)
+	p.Ops = []Op{{Touch: true, Args: [6]uintptr{at}, Stride: [6]uintptr{1}, Measured: true}}
+	run(t, p, quick(1))
+	if b[0] != 1 || b[1] != 0 {
+		t.Errorf("memory is %v, want [1 0]", b)
+	}
+}
+
 func TestAllowedErrorDoesNotStop(t *testing.T) {
 	closeNothing := Op{Nr: unix.SYS_CLOSE, Args: [6]uintptr{^uintptr(0)}, Measured: true, AllowErr: unix.EBADF}
 	if res := run(t, newProgram(t, closeNothing), quick(25)); res.Issued != 25 {
@@ -369,8 +443,9 @@ func TestRunsLeaveNothingBehind(t *testing.T) {
 		for _, o := range []Options{quick(20), {Calls: 5, Rate: Rate{calls: 10, period: time.Millisecond}, Quiesce: -1}} {
 			run(t, p, o)
 		}
-		if during := resources(t); during == before && g.Name != "getpid" && g.Name != "clone" {
-			t.Errorf("%s owns neither a mapping nor a file: this test sees nothing", g.Name)
+		owns := len(p.mem.maps)+len(p.files)+len(p.fds) > 0
+		if during := resources(t); owns != (during != before) {
+			t.Errorf("%s: %+v before, %+v while prepared, which is not what it says it owns", g.Name, before, during)
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)

@@ -46,12 +46,14 @@ The experiments are
   leaks    plant blocks, scan regions of memory, and check every verdict
   vmalloc  what tracing adds to a vmalloc() and its vfree()
   lengths  profile functions whose length is known from their object code
-  calls    drive the functions that --funcs names, without and with the profiler
+  counts   drive the functions that --funcs names, all probed at once, and count
+  calls    drive them without and with the profiler; begins with counts if they
+           are several
   overhead the part of it that tells what a probe costs, which is quick
   latency  how long a scan takes, by size of the region and number of blocks
 
-All but the last two are done unless --only says which. The guest of latency has
-1.5 GiB of memory.
+All but counts alone, overhead and latency are done unless --only says which. The
+guest of latency has 1.5 GiB of memory.
 
 With several kernels, or all, which are those of the standard flavour, as many
 guests run at the same time as there are processors, but in real time one by one.
@@ -69,6 +71,7 @@ comes before what it reported, and that before what says nothing of the module.`
   kprof-bench run --funcs sys_getpid --kernel all --out all.txt
   kprof-bench run --funcs sys_getpid --only overhead --profiler kmod/profiler
   kprof-bench run --only leaks --kernel-image arch/x86/boot/bzImage --headers .
+  kprof-bench run --only counts --funcs all
   kprof-bench run --funcs sys_read --rate 10000/s --out read.txt
   kprof-bench run --only leaks --seed 7`,
 		Args: cobra.NoArgs,
@@ -78,7 +81,7 @@ comes before what it reported, and that before what says nothing of the module.`
 	}
 	f.registerGuest(cmd)
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
-	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid")
+	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid, or all: see kprof-bench workloads")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
 		"ways of probing that are measured: direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all")
 	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")

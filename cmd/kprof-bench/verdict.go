@@ -69,7 +69,7 @@ func (t *tally) verdict(good bool, where string) string {
 	}
 	text := fmt.Sprintf("%s: %d checks held%s, %d failed", word, t.held, where, t.failed)
 	if t.open > 0 {
-		text += fmt.Sprintf(", %d could not be judged on this clock", t.open)
+		text += fmt.Sprintf(", %d could not be judged", t.open)
 	}
 	return text
 }

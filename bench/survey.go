@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kprof-bench/kmod"
+	"kprof-bench/workloads"
+)
+
+// surveyRounds is how often a workload does a round in a survey that is all that
+// is done, unless [Options].Calls says otherwise, and surveyShort in one that
+// precedes other measurements.
+const (
+	surveyRounds = 100
+	surveyShort  = 4
+)
+
+// reached has the functions that a round of a workload calls, by the workload.
+type reached map[string]map[string]bool
+
+// counts checks the invocations of all functions while all are probed at once.
+func (l *lab) counts(ctx context.Context, targets []target) error {
+	if l.Does(Calls) && len(targets) > 1 {
+		return nil // which begins with it
+	}
+	targets, err := l.settle(targets)
+	if err != nil {
+		return err
+	}
+	for _, b := range l.Backends {
+		l.add(nil, unsupported(targets, b))
+	}
+	rounds := surveyRounds
+	if l.Calls > 0 {
+		rounds = l.Calls
+	}
+	_, err = l.survey(ctx, targets, rounds)
+	return err
+}
+
+// unsupported has a check for each target that a backend cannot probe, which says
+// why.
+func unsupported(targets []target, b Backend) []Check {
+	var checks []Check
+	for _, t := range targets {
+		if !t.supports(b) {
+			checks = append(checks, notSupported(t.fn+" by "+string(b), t.notDirect))
+		}
+	}
+	return checks
+}
+
+// survey probes all functions at once, does a few rounds of each workload, and
+// checks what was counted. It returns what the rounds call.
+func (l *lab) survey(ctx context.Context, targets []target, rounds int) (reached, error) {
+	all := reached{}
+	for _, b := range l.Backends {
+		s := survey{reached: all, backend: b}
+		for _, t := range targets {
+			if t.supports(b) {
+				s.targets = append(s.targets, t)
+			}
+		}
+		if len(s.targets) == 0 {
+			continue
+		}
+		if err := l.surveyBy(ctx, &s, rounds); err != nil {
+			return nil, err
+		}
+		l.add(nil, []Check{s.check()})
+	}
+	return all, nil
+}
+
+// survey is what is found out by one backend.
+type survey struct {
+	reached reached
+	backend Backend
+	targets []target
+	issued  uint64   // calls of functions by the workloads that know them
+	wrong   []string // what was counted otherwise
+}
+
+func (l *lab) surveyBy(ctx context.Context, s *survey, rounds int) error {
+	var funcs []string
+	for _, t := range s.targets {
+		funcs = append(funcs, t.fn)
+	}
+	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
+		for _, gen := range generators(s.targets) {
+			l.progress(fmt.Sprintf("count what workload %s calls, by %s", gen.Name, s.backend))
+			if err := l.surveyOf(ctx, s, gen, prof, rounds); err != nil {
+				return fmt.Errorf("workload %s: %w", gen.Name, err)
+			}
+		}
+		return nil
+	}, s.backend.params(args(s.targets))...)
+}
+
+func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, prof *kmod.Profiler, rounds int) error {
+	files, err := openAll(prof.StatsPath(), filepath.Join(filepath.Dir(prof.StatsPath()), "missed"))
+	if err != nil {
+		return err
+	}
+	defer closeAll(files)
+	program, err := gen.Prepare()
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	r, err := workloads.Run(ctx, program, workloads.Options{
+		Calls: rounds, Rate: l.rate, Observe: files, Warmup: 1, Hold: l.ownKernel(),
+	})
+	if err != nil {
+		return err
+	}
+	return s.take(gen, r, l.rate)
+}
+
+// take compares what was counted with what the workload called.
+func (s *survey) take(gen workloads.Generator, r *workloads.Result, rate workloads.Rate) error {
+	if s.reached[gen.Name] == nil {
+		s.reached[gen.Name] = map[string]bool{}
+	}
+	before, err := parseReadings(r.Before)
+	if err != nil {
+		return err
+	}
+	after, err := parseReadings(r.After)
+	if err != nil {
+		return err
+	}
+	for _, t := range s.targets {
+		counted, err := countedBetween(t.fn, before, after)
+		if err != nil {
+			return err
+		}
+		if counted.calls > 0 {
+			s.reached[gen.Name][t.fn] = true
+		}
+		if t.gen.Name != gen.Name {
+			continue
+		}
+		issued := gen.Issued(t.fn, r.Issued, rate)
+		s.issued += issued
+		if counted.calls != issued || counted.missed != 0 {
+			s.wrong = append(s.wrong, fmt.Sprintf("%s %d of %d, %d missed", t.fn, counted.calls, issued, counted.missed))
+		}
+	}
+	return nil
+}
+
+func (s *survey) check() Check {
+	detail := fmt.Sprintf("%d calls of %d functions that were probed at once were all counted, and no others", s.issued, len(s.targets))
+	if len(s.wrong) > 0 {
+		detail = "counted were " + strings.Join(s.wrong, "; ")
+	}
+	return judge(len(s.wrong) == 0, "all functions by "+string(s.backend)+": invocations", "%s", detail)
+}
+
+// generators are those of targets, each once.
+func generators(targets []target) []workloads.Generator {
+	var all []workloads.Generator
+	for _, t := range targets {
+		if !slices.ContainsFunc(all, func(g workloads.Generator) bool { return g.Name == t.gen.Name }) {
+			all = append(all, t.gen)
+		}
+	}
+	return all
+}
+
+// apart divides targets into groups that can be probed at the same time without
+// the probes of one being part of what is measured of another.
+func (r reached) apart(all []*driven) [][]*driven {
+	var groups [][]*driven
+next:
+	for _, d := range all {
+		for i, group := range groups {
+			if !slices.ContainsFunc(group, func(g *driven) bool { return r.disturb(g.target, d.target) }) {
+				groups[i] = append(group, d)
+				continue next
+			}
+		}
+		groups = append(groups, []*driven{d})
+	}
+	return groups
+}
+
+// disturb tells whether a round of one target calls the other.
+func (r reached) disturb(a, b target) bool {
+	return r[a.gen.Name][b.fn] || r[b.gen.Name][a.fn]
+}
