@@ -217,6 +217,22 @@ func TestFunctionWithoutTruth(t *testing.T) {
 	}
 }
 
+// A tick in one of few calls is no fault of the profiler's, as far as the calls
+// were seen to take longer too.
+func TestATickInACall(t *testing.T) {
+	with := append(repeat(600, 1999), 600+34_000)
+	for average, want := range map[float64]Verdict{340 + 17: Held, 340 + 20: Failed, 340 - 17: Failed} {
+		p := probed{fn: "f", backend: Direct, truths: repeat(340, 100), truth: 340, with: with, issued: 2000, reported: 2000, average: average}
+		if c := p.checks(ICount)[1]; c.Verdict != want {
+			t.Errorf("average %v: %v", average, c)
+		}
+		p.with = repeat(600, 2000)
+		if c := p.checks(ICount)[1]; c.Verdict != Failed {
+			t.Errorf("average %v without a tick: %v", average, c)
+		}
+	}
+}
+
 // Noise widens what is let pass by as much as slack says, and no further.
 func TestNoiseWidensTheAverage(t *testing.T) {
 	for average, want := range map[float64]Verdict{
