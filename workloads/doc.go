@@ -20,6 +20,8 @@
 // The readings themselves are made with pread64, so that read is free to be
 // measured.
 //
+// Several programs can be run at once, by [RunTeam].
+//
 // A [Generator] is the program for one family of system calls; [For] finds
 // it by the kernel function that is to be called.
 //

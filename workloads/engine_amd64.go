@@ -20,6 +20,9 @@ type control struct {
 	// program do not get a copy of.
 	unshared, unsharedEnd uintptr
 
+	team  uintptr // that this engine belongs to, or 0
+	mates uint64  // of the leader: how many others there are; 0 in those
+
 	setup, setupEnd uintptr // executed once before all else
 
 	// The table that is executed, and what it is filled from.
@@ -60,6 +63,17 @@ type control struct {
 	last       uint64
 	clockA     [4]uint64 // ticks, s, ns, ticks
 	clockB     [4]uint64
+}
+
+// team is what engines that run at the same time share. They wait for each other
+// without system calls, of which none is to be counted.
+//
+//lint:ignore U1000 the assembly sets and reads it
+type team struct {
+	ready  uint64 // engines, the leader not among them, that could begin
+	open   uint64 // 1 once the leader has made its first observation
+	done   uint64 // engines, the leader not among them, that have made their calls
+	failed uint64 // 1 once one has failed
 }
 
 // States of the engine.

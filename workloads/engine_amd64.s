@@ -131,9 +131,30 @@ quiet:
 	CALL	loadOps<>(SB)
 	XORL	R15, R15
 
+	MOVQ	control_team(R13), SI
+	TESTQ	SI, SI
+	JEQ	alone
+	CMPQ	control_mates(R13), $0
+	JNE	leader
+	LOCK
+	INCQ	team_ready(SI)
+closed:
+	PAUSE
+	CMPQ	team_open(SI), $0
+	JEQ	closed
+	JMP	opened
+leader:
+	LEAQ	team_ready(SI), SI
+	CALL	awaitMates<>(SB)
+alone:
 	MOVQ	control_before(R13), BX
 	MOVQ	control_beforeEnd(R13), R12
 	CALL	observe<>(SB)
+	MOVQ	control_team(R13), SI
+	TESTQ	SI, SI
+	JEQ	opened
+	MOVQ	$1, team_open(SI)
+opened:
 	MOVQ	$1, control_observed(R13)
 	CMPQ	control_due(R13), $0
 	JEQ	atMax
@@ -146,6 +167,20 @@ finish:
 	JMP	finish<>(SB)
 failed:
 	JMP	engineFailed<>(SB)
+
+// awaitMates returns when all other engines of the team have added one to the
+// word at SI, or one of them has failed.
+TEXT awaitMates<>(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	control_mates(R13), CX
+	MOVQ	control_team(R13), DX
+again:
+	PAUSE
+	CMPQ	team_failed(DX), $0
+	JNE	done
+	CMPQ	(SI), CX
+	JNE	again
+done:
+	RET
 
 // touch writes to every page, so that no counted or timed call faults.
 TEXT touch<>(SB), NOSPLIT|NOFRAME, $0-0
@@ -502,10 +537,25 @@ TEXT finish<>(SB), NOSPLIT|NOFRAME, $0-0
 	CMPQ	control_observed(R13), $0
 	JEQ	unobserved
 	MOVQ	R15, control_issued(R13)
+	MOVQ	control_team(R13), SI
+	TESTQ	SI, SI
+	JEQ	alone
+	LEAQ	team_done(SI), SI
+	CMPQ	control_mates(R13), $0
+	JNE	leader
+	LOCK
+	INCQ	(SI)
+	JMP	alone
+leader:
+	CALL	awaitMates<>(SB)
+alone:
 	MOVQ	control_after(R13), BX
 	MOVQ	control_afterEnd(R13), R12
 	CALL	observe<>(SB)
+	JMP	stopped
 unobserved:
+	CALL	failTeam<>(SB)
+stopped:
 	LEAQ	control_clockB(R13), BX
 	CALL	readClocks<>(SB)
 	MOVQ	R8, control_state(R13)
@@ -516,6 +566,7 @@ unobserved:
 
 // engineFailed ends the child with the negated errno in AX.
 TEXT engineFailed<>(SB), NOSPLIT|NOFRAME, $0-0
+	CALL	failTeam<>(SB)
 	NEGQ	AX
 	MOVQ	AX, control_errno(R13)
 	MOVQ	$const_stateEngineFailed, control_state(R13)
@@ -523,3 +574,13 @@ TEXT engineFailed<>(SB), NOSPLIT|NOFRAME, $0-0
 	MOVL	$SYS_exit_group, AX
 	SYSCALL
 	INT	$3
+
+// failTeam lets the leader go on, and all others, if there is a team.
+TEXT failTeam<>(SB), NOSPLIT|NOFRAME, $0-0
+	MOVQ	control_team(R13), SI
+	TESTQ	SI, SI
+	JEQ	alone
+	MOVQ	$1, team_failed(SI)
+	MOVQ	$1, team_open(SI)
+alone:
+	RET

@@ -87,14 +87,14 @@ func newPlan(p *Program, o Options) (*plan, error) {
 	if pl.quiesce == 0 {
 		pl.quiesce = DefaultQuiesce
 	}
-	return pl, pl.divide(o)
+	pl.divide(o)
+	return pl, nil
 }
 
-func (pl *plan) divide(o Options) (err error) {
+func (pl *plan) divide(o Options) {
 	if !o.Rate.IsMax() {
 		pl.timed = pl.rounds
-		pl.due, err = o.Rate.deadlines(pl.rounds, pl.perRound)
-		return err
+		return
 	}
 	pl.batch = o.Batch / pl.perRound
 	if o.Batch == 0 {
@@ -103,5 +103,34 @@ func (pl *plan) divide(o Options) (err error) {
 	pl.batch = min(pl.batch, pl.rounds)
 	pl.timed = pl.rounds / pl.batch
 	pl.tail = pl.rounds % pl.batch
-	return nil
+}
+
+// newPlans are those of programs that run together.
+func newPlans(programs []*Program, o Options) ([]*plan, error) {
+	if len(programs) == 0 {
+		return nil, errors.New("there is no program")
+	}
+	var all []*plan
+	for _, p := range programs {
+		pl, err := newPlan(p, o)
+		if err != nil {
+			return nil, err
+		}
+		if first := programs[0].measured(); pl.perRound != first {
+			return nil, fmt.Errorf("programs with %d and %d measured calls in a round cannot share a rate", first, pl.perRound)
+		}
+		all = append(all, pl)
+	}
+	if o.Rate.IsMax() {
+		return all, nil
+	}
+	due, err := o.Rate.deadlines(all[0].rounds*len(all), all[0].perRound)
+	if err != nil {
+		return nil, err
+	}
+	for i, at := range due {
+		pl := all[i%len(all)]
+		pl.due = append(pl.due, at)
+	}
+	return all, nil
 }

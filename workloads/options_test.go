@@ -31,7 +31,7 @@ func TestPlan(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := newPlan(&Program{Ops: test.ops}, test.o)
+			got, err := onePlan(&Program{Ops: test.ops}, test.o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestPlanRefuses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := newPlan(&Program{Ops: test.ops}, test.o)
+			_, err := onePlan(&Program{Ops: test.ops}, test.o)
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v, want one that says %q", err, test.says)
 			}
@@ -94,5 +94,38 @@ func TestLatenessSummary(t *testing.T) {
 		if len(test.late) == 3 && test.late[0] != 9 {
 			t.Error("Lateness sorted the samples in place")
 		}
+	}
+}
+
+func onePlan(p *Program, o Options) (*plan, error) {
+	all, err := newPlans([]*Program{p}, o)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// Programs that run together share one schedule, in turn.
+func TestPlansOfATeam(t *testing.T) {
+	call := Op{Nr: 39, Measured: true}
+	one, two := &Program{Ops: []Op{call}}, &Program{Ops: []Op{call, call}}
+	rate, err := ParseRate("1000/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := newPlans([]*Program{one, one, one}, Options{Calls: 2, Rate: rate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, pl := range all {
+		if diff := cmp.Diff([]int64{int64(i+1) * 1e6, int64(i+4) * 1e6}, pl.due); diff != "" {
+			t.Errorf("deadlines of program %d (-want +got):\n%s", i, diff)
+		}
+	}
+	if _, err := newPlans([]*Program{one, two}, Options{Calls: 2, Rate: rate}); err == nil {
+		t.Error("programs whose rounds differ share a rate")
+	}
+	if _, err := newPlans(nil, Options{Calls: 2}); err == nil {
+		t.Error("no program is run")
 	}
 }

@@ -4,10 +4,12 @@ package workloads
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/montanaflynn/stats"
 )
 
 func TestParseRate(t *testing.T) {
@@ -20,6 +22,18 @@ func TestParseRate(t *testing.T) {
 		"per second":                {text: "10000/s", perSec: 10000},
 		"per millisecond":           {text: "3/ms", perSec: 3000},
 		"per minute":                {text: "30/m", perSec: 0.5},
+		"at random":                 {text: "poisson:10000/s", perSec: 10000},
+		"in bursts":                 {text: "bursts:50:10000/s", perSec: 10000},
+		"a ramp":                    {text: "ramp:10/s:1000/s", perSec: 505},
+		"a ramp downwards":          {text: "ramp:1000/s:10/s", perSec: 505},
+		"a slow ramp":               {text: "ramp:1/h:2/h", perSec: 1.5 / 3600},
+		"at random without a rate":  {text: "poisson:", bad: true},
+		"at random at most":         {text: "poisson:max", bad: true},
+		"an empty burst":            {text: "bursts:0:10/s", bad: true},
+		"bursts without a rate":     {text: "bursts:50", bad: true},
+		"half a ramp":               {text: "ramp:10/s", bad: true},
+		"a ramp to the top":         {text: "ramp:10/s:max", bad: true},
+		"unknown way":               {text: "uniform:10/s", bad: true},
 		"per hour":                  {text: "9/h", perSec: 0.0025},
 		"one call per nanosecond":   {text: "1000000000/s", perSec: 1e9},
 		"more than that":            {text: "1000001/ms", bad: true},
@@ -50,7 +64,7 @@ func TestParseRate(t *testing.T) {
 			if r.String() != test.text {
 				t.Errorf("String() is %q, want %q", r, test.text)
 			}
-			if got := r.PerSec(); got != test.perSec {
+			if got := r.PerSec(); math.Abs(got-test.perSec) > 1e-6 {
 				t.Errorf("PerSec() is %g, want %g", got, test.perSec)
 			}
 			if r.IsMax() != math.IsInf(test.perSec, 1) {
@@ -78,7 +92,13 @@ func TestDeadlinesCarryNoError(t *testing.T) {
 		"interval with a remnant": {rate("3/s"), 6, 1, []int64{333333333, 666666666, 1e9, 1333333333, 1666666666, 2e9}},
 		"two calls in a round":    {rate("3/s"), 3, 2, []int64{666666666, 1333333333, 2e9}},
 		"slow":                    {rate("1/h"), 2, 1, []int64{3600e9, 7200e9}},
-		"none":                    {rate("1/h"), 0, 1, []int64{}},
+		"bursts":                  {rate("bursts:2:1000/s"), 5, 1, []int64{2e6, 2e6, 4e6, 4e6, 5e6}},
+		"bursts of whole rounds":  {rate("bursts:4:1000/s"), 3, 2, []int64{4e6, 4e6, 6e6}},
+		"rounds above a burst":    {rate("bursts:1:1000/s"), 2, 2, []int64{2e6, 4e6}},
+		// From 1/s to 3/s in a second: after t seconds t+t*t calls.
+		"ramp":              {rate("ramp:1/s:3/s"), 2, 1, []int64{618033989, 1e9}},
+		"ramp that is flat": {rate("ramp:2/s:2/s"), 4, 1, []int64{5e8, 1e9, 15e8, 2e9}},
+		"none":              {rate("1/h"), 0, 1, []int64{}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,6 +116,38 @@ func TestDeadlinesCarryNoError(t *testing.T) {
 	}
 	if _, err := (Rate{calls: 1, period: math.MaxInt64}).deadlines(1_000_000, 1000); err == nil {
 		t.Error("no error for a run that overflows")
+	}
+}
+
+// Arrivals at random: the gaps have the mean and the deviation of an exponential
+// distribution, which are the same, and do not depend on those before them.
+func TestRandomArrivals(t *testing.T) {
+	r, err := ParseRate("poisson:1000/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 100_000
+	due, err := r.deadlines(n, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.IsSorted(due) || due[n-1] != n*1e6 {
+		t.Errorf("not in order, or the last is due after %d ns", due[n-1])
+	}
+	gaps := make([]float64, n)
+	for i := range gaps[1:] {
+		gaps[i+1] = float64(due[i+1]-due[i]) / 1e6
+	}
+	gaps = gaps[1:]
+	mean, err := stats.Mean(gaps)
+	if err != nil || math.Abs(mean-1) > 0.02 {
+		t.Errorf("mean gap %v ms, want 1: %v", mean, err)
+	}
+	if dev, err := stats.StandardDeviationSample(gaps); err != nil || math.Abs(dev-1) > 0.02 {
+		t.Errorf("deviation of gaps %v ms, want 1: %v", dev, err)
+	}
+	if c, err := stats.Correlation(gaps[1:], gaps[:len(gaps)-1]); err != nil || math.Abs(c) > 0.02 {
+		t.Errorf("correlation of neighbours %v, want none: %v", c, err)
 	}
 }
 
@@ -122,12 +174,24 @@ func TestLatenessIsFromTheIntendedStart(t *testing.T) {
 			for _, ns := range test.startedNs {
 				started = append(started, ticks(ns))
 			}
-			late, overrun := lateness(clocks, start, due, started)
-			if diff := cmp.Diff(test.late, late); diff != "" {
+			took := make([]uint64, len(started))
+			for i := range took {
+				took[i] = uint64(20 * i) // 0, 10, 20, 30 ns
+			}
+			p := pacing(clocks, start, due, started, took)
+			if diff := cmp.Diff(test.late, p.late); diff != "" {
 				t.Errorf("late by (-want +got):\n%s", diff)
 			}
-			if overrun != test.overrun {
-				t.Errorf("overrun %d, want %d", overrun, test.overrun)
+			if p.overrun != test.overrun {
+				t.Errorf("overrun %d, want %d", p.overrun, test.overrun)
+			}
+			for i, late := range test.late {
+				if want := late + time.Duration(10*i); p.latencies[i] != want {
+					t.Errorf("round %d ended %v after its deadline, want %v", i, p.latencies[i], want)
+				}
+			}
+			if want := int64(test.startedNs[len(started)-1]); p.lastStart != want {
+				t.Errorf("the last round started after %d ns, want %d", p.lastStart, want)
 			}
 		})
 	}

@@ -39,13 +39,19 @@ type Result struct {
 	// CLOCK_MONOTONIC, from before Quiesce to the end of the run.
 	TicksPerSec float64
 	// Asked and Achieved are the rates of the measured calls; Achieved is
-	// in calls per second.
+	// in calls per second. Of a paced run it is that of the starts, until the
+	// start of the last round.
 	Asked    Rate
 	Achieved float64
 	// Late is by how much each round of a paced run began after its
 	// deadline. It is good to about the time of one clock_gettime, and so
 	// may be a little below 0.
 	Late []time.Duration
+	// Latencies is what passed from each deadline of a paced run to the end
+	// of its round: what somebody waits who cannot choose when to ask. A round
+	// that starts late because the one before it stalled has waited too.
+	// (Tene, How NOT to Measure Latency: coordinated omission.)
+	Latencies []time.Duration
 	// Overrun is the number of paced rounds that began after the deadline
 	// of the next one: if it is not 0 the rate was not held.
 	Overrun int
@@ -130,16 +136,25 @@ func (c clockPair) at(ticks uint64) Stamp {
 	return s
 }
 
-// lateness compares when rounds started with when they were due, in ns after
-// start.
-func lateness(clocks clockPair, start int64, due []int64, started []uint64) (late []time.Duration, overrun int) {
-	late = make([]time.Duration, len(started))
-	for i, ticks := range started {
-		at := clocks.at(ticks).MonoNs - start
-		late[i] = time.Duration(at - due[i])
+// paced is how the rounds of a paced run went, in ns.
+type paced struct {
+	late, latencies []time.Duration
+	overrun         int
+	lastStart       int64 // after the start of the run
+}
+
+// pacing compares when rounds started, and when they had taken their ticks, with
+// when they were due, in ns after start.
+func pacing(clocks clockPair, start int64, due []int64, started, ticks []uint64) paced {
+	p := paced{late: make([]time.Duration, len(started)), latencies: make([]time.Duration, len(started))}
+	for i, begin := range started {
+		at := clocks.at(begin).MonoNs - start
+		p.late[i] = time.Duration(at - due[i])
+		p.latencies[i] = time.Duration(clocks.at(begin+ticks[i]).MonoNs - start - due[i])
 		if i+1 < len(due) && at > due[i+1] {
-			overrun++
+			p.overrun++
 		}
+		p.lastStart = at
 	}
-	return late, overrun
+	return p
 }

@@ -4,11 +4,13 @@ package workloads
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -25,30 +27,130 @@ const idleRuns = 8
 //
 // The child is a fork of this process: it is killed when this process dies,
 // and it holds copies of its open files while it lives.
-func Run(ctx context.Context, p *Program, o Options) (_ *Result, err error) {
+func Run(ctx context.Context, p *Program, o Options) (*Result, error) {
+	all, err := RunTeam(ctx, []*Program{p}, o)
+	if len(all) == 0 {
+		return nil, err
+	}
+	return all[0], err
+}
+
+// RunTeam is [Run] for several programs at once, each in a child of its own, with
+// the results in the same order. [Options].Calls are those of each program, and
+// the rate is that of all together: a paced call is made by one program after the
+// other in turn. If there are CPUs, each program has one of them, in turn as well.
+//
+// All children begin together, once the files have been observed, and those are
+// observed again when all have made their calls. Meanwhile they wait for each
+// other without system calls.
+func RunTeam(ctx context.Context, programs []*Program, o Options) (_ []*Result, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("run workload: %w", err)
 	}
-	pl, err := newPlan(p, o)
-	if err != nil {
-		return nil, fmt.Errorf("run workload: %w", err)
-	}
-	// The engine dies with the thread that started it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	r := &runner{program: p, options: o, plan: pl}
+	t := &teamRunner{}
 	defer func() {
-		if e := r.mem.free(); err == nil && e != nil {
+		if e := t.free(); err == nil && e != nil {
 			err = e
 		}
 	}()
-	if err := r.build(); err != nil {
+	if err := t.build(programs, o); err != nil {
 		return nil, fmt.Errorf("run workload: %w", err)
 	}
-	if err := r.execute(ctx); err != nil {
+	// An engine dies with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := t.execute(ctx); err != nil {
 		return nil, fmt.Errorf("run workload: %w", err)
 	}
-	return r.result()
+	return t.results()
+}
+
+// teamRunner runs a team, whose leader is the first.
+type teamRunner struct {
+	mem     shared
+	runners []*runner
+}
+
+func (t *teamRunner) build(programs []*Program, o Options) error {
+	shares, err := newPlans(programs, o)
+	if err != nil {
+		return err
+	}
+	for i, p := range programs {
+		own := o
+		if n := len(o.CPUs); n > 0 && len(programs) > 1 {
+			own.CPUs = o.CPUs[i%n : i%n+1]
+		}
+		if i > 0 {
+			own.Observe, own.Hold = nil, false
+		}
+		r := &runner{program: p, options: own, plan: shares[i]}
+		t.runners = append(t.runners, r)
+		if err := r.build(); err != nil {
+			return err
+		}
+	}
+	if len(programs) == 1 {
+		return nil
+	}
+	shared, err := table[team](&t.mem, 1)
+	if err != nil {
+		return err
+	}
+	for _, r := range t.runners {
+		r.ctl.team = addr(shared)
+	}
+	t.runners[0].ctl.mates = uint64(len(programs) - 1)
+	return nil
+}
+
+// execute starts the engines, the leader last because it may stop this process,
+// and waits for all of them.
+func (t *teamRunner) execute(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if len(t.runners) == 1 {
+		return t.runners[0].execute(ctx)
+	}
+	var all sync.WaitGroup
+	for _, r := range slices.Backward(t.runners) {
+		pid, err := startEngine(r.ctl)
+		if err != nil {
+			cancel(fmt.Errorf("fork: %w", err))
+			break
+		}
+		all.Go(func() {
+			if err := waitEngine(ctx, pid); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	runtime.KeepAlive(t.runners)
+	return context.Cause(ctx)
+}
+
+// results are those of all engines, with the error of the first that failed.
+func (t *teamRunner) results() (all []*Result, failure error) {
+	for _, r := range t.runners {
+		res, err := r.result()
+		if res == nil {
+			return nil, err
+		}
+		if failure == nil {
+			failure = err
+		}
+		all = append(all, res)
+	}
+	return all, failure
+}
+
+func (t *teamRunner) free() error {
+	err := t.mem.free()
+	for _, r := range t.runners {
+		err = errors.Join(err, r.mem.free())
+	}
+	return err
 }
 
 // runner holds the engine's tables for one run.
@@ -430,7 +532,11 @@ func (r *runner) timing(res *Result) {
 	if r.started != nil {
 		start := c.paceSec*1e9 + c.paceNsec
 		res.Start.MonoNs = start
-		res.Late, res.Overrun = lateness(clocks, start, r.plan.due, r.started[:len(res.Ticks)])
+		p := pacing(clocks, start, r.plan.due, r.started[:len(res.Ticks)], res.Ticks)
+		res.Late, res.Latencies, res.Overrun = p.late, p.latencies, p.overrun
+		if p.lastStart > 0 {
+			res.Achieved = float64(len(res.Ticks)*r.plan.perRound) / time.Duration(p.lastStart).Seconds()
+		}
 	}
 }
 

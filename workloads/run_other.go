@@ -10,3 +10,8 @@ import "context"
 func Run(context.Context, *Program, Options) (*Result, error) {
 	return nil, ErrNotSupported
 }
+
+// RunTeam returns [ErrNotSupported], as Run does.
+func RunTeam(context.Context, []*Program, Options) ([]*Result, error) {
+	return nil, ErrNotSupported
+}
