@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 
 	"kprof-bench/kmod"
 	"kprof-bench/results"
@@ -39,14 +37,17 @@ const quickBatches = 10
 type driven struct {
 	target
 	base []float64 // what a call took in each batch without the profiler
+	pace pace      // likewise
 	by   []probed  // one for each backend
 	sums []counted // likewise
 }
 
 func (l *lab) newDriven(t target) *driven {
-	d := &driven{target: t, sums: make([]counted, len(l.Backends))}
+	d := &driven{target: t, pace: newPace(), sums: make([]counted, len(l.Backends))}
 	for _, b := range l.Backends {
-		d.by = append(d.by, probed{fn: t.fn, backend: b, rate: rateName(l.rate), allocates: t.gen.Allocates})
+		d.by = append(d.by, probed{
+			fn: t.fn, backend: b, rate: rateName(l.rate), threads: l.threads, pace: newPace(), allocates: t.gen.Allocates,
+		})
 	}
 	return d
 }
@@ -60,6 +61,11 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 	if err != nil {
 		return err
 	}
+	return l.atEach(func() error { return l.callsAt(ctx, targets) })
+}
+
+// callsAt is calls at one load.
+func (l *lab) callsAt(ctx context.Context, targets []target) error {
 	all, err := l.driveAll(ctx, targets, rounds)
 	if err != nil {
 		return err
@@ -87,17 +93,19 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 	for i, t := range targets {
 		targets[i].gen.DefaultCalls = min(t.gen.DefaultCalls, quickBatches*t.gen.Batch)
 	}
-	all, err := l.driveAll(ctx, targets, quickRounds)
-	if err != nil {
-		return err
-	}
-	for _, d := range all {
-		for i, p := range d.by {
-			p.costOnly = true
-			l.addDriven(d, i, p)
+	return l.atEach(func() error {
+		all, err := l.driveAll(ctx, targets, quickRounds)
+		if err != nil {
+			return err
 		}
-	}
-	return nil
+		for _, d := range all {
+			for i, p := range d.by {
+				p.costOnly = true
+				l.addDriven(d, i, p)
+			}
+		}
+		return nil
+	})
 }
 
 // addDriven adds what was measured of a target by a backend.
@@ -107,8 +115,13 @@ func (l *lab) addDriven(d *driven, backend int, p probed) {
 		return
 	}
 	c := d.sums[backend]
-	p.base, p.reported, p.missed, p.average = d.base, c.calls, c.missed, c.average()
-	l.addProbed(p, p.checks(l.Clock))
+	p.base, p.basePace, p.reported, p.missed, p.average = d.base, d.pace, c.calls, c.missed, c.average()
+	checks := p.checks(l.Clock)
+	if !l.rate.IsMax() {
+		checks = append(checks, p.pace.check(p.name(), l.Clock, l.AllowSlow || l.sweep))
+		l.slow = l.slow || !p.pace.held(l.Clock)
+	}
+	l.addProbed(p, checks)
 }
 
 // driveAll drives the targets in rounds.
@@ -158,6 +171,7 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
 		d.base = append(d.base, l.perCallOf(bare, d.gen.Calls(d.fn))...)
+		d.pace.add(bare)
 	}
 	return nil
 }
@@ -228,11 +242,7 @@ func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.
 	}
 	p.with = append(p.with, l.perCallOf(r, t.gen.Calls(t.fn))...)
 	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
-	if !l.rate.IsMax() {
-		_, late := r.Lateness()
-		p.achieved = r.Achieved
-		p.late = max(p.late, float64(late.Nanoseconds()))
-	}
+	p.pace.add(r)
 	return countedBetween(t.fn, before, after)
 }
 
@@ -240,31 +250,6 @@ func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.
 // there, so that the process is of the same size: the cost of a clone depends
 // on it.
 func nothingToObserve() ([]*os.File, error) { return openAll(os.DevNull, os.DevNull) }
-
-// drive makes one round's part of the calls.
-func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*workloads.Result, error) {
-	calls := l.Calls
-	if calls == 0 {
-		calls = t.gen.DefaultCalls
-	}
-	share := r.share(calls)
-	program, err := t.gen.Prepare()
-	if err != nil {
-		return nil, err
-	}
-	defer program.Close()
-	// As large as when the testbed calls the function: see nothingToObserve.
-	for range max(occurrences(program, t), 1) {
-		if _, _, _, err := l.command(program, "-", warmup+truthBatches); err != nil {
-			return nil, err
-		}
-	}
-	runtime.GC() // for the same reason
-	return workloads.Run(ctx, program, workloads.Options{
-		Calls: share, Batch: min(t.gen.Batch, share), Rate: l.rate, Observe: observe, Warmup: warmup,
-		Hold: l.ownKernel(),
-	})
-}
 
 // ownKernel tells whether nobody else uses this kernel, so that the calls of
 // this very process are the only ones that could be counted by mistake.
@@ -328,11 +313,6 @@ func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {
 		}
 	}
 	return fmt.Errorf("profiler.ko does not say how it probes %s", fn)
-}
-
-// rateName is a rate as the value of a parameter, which may hold no slash.
-func rateName(r workloads.Rate) string {
-	return strings.ReplaceAll(r.String(), "/", "-per-")
 }
 
 func (l *lab) addProbed(p probed, checks []Check) {

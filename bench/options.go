@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"kprof-bench/results"
-	"kprof-bench/workloads"
 )
 
 // Clock says what the ticks of the time stamp counter are in the place where a
@@ -35,8 +34,18 @@ type Options struct {
 	// Backends are the ways of probing that are measured; [DefaultBackends] if
 	// there is none.
 	Backends []Backend
-	// Rate is the rate of calls, in the notation of workloads.ParseRate.
+	// Rate is the rate of calls, or several one after the other, in the notation
+	// of workloads.ParseRates.
 	Rate string
+	// AllowSlow accepts that a rate is not held.
+	AllowSlow bool
+	// Threads are the numbers of processes that make the calls at the same time,
+	// one number after the other; 1 if there is none. They share rate and calls.
+	Threads []int
+	// CPUs are those that the calls are made on; none is any.
+	CPUs []int
+	// Warmup is how many rounds are made before those that count, at least.
+	Warmup int
 	// Calls is the number of probed calls of each function; 0 is what suits
 	// its generator.
 	Calls int
@@ -51,8 +60,14 @@ type Options struct {
 // Check tells whether the options make sense, before anything is done. The
 // error says what to do.
 func (o Options) Check() error {
-	if _, err := workloads.ParseRate(o.Rate); err != nil {
+	if _, _, err := o.loads(); err != nil {
 		return err
+	}
+	if err := checkCPUs(o.CPUs); err != nil {
+		return err
+	}
+	if o.Warmup < 0 {
+		return fmt.Errorf("%d warm-up rounds: must not be negative", o.Warmup)
 	}
 	if o.Calls < 0 || o.Calls > 0 && o.Calls < rounds {
 		return fmt.Errorf("%d calls: must be 0 for what suits the function, or at least %d, one for each round", o.Calls, rounds)

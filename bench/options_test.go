@@ -147,7 +147,7 @@ func TestEnvironment(t *testing.T) {
 // its clock, and one that the results package accepts.
 func TestFileOnEachClock(t *testing.T) {
 	paced := sound()
-	paced.achieved, paced.late = 9999.1, 4945
+	paced.pace, paced.basePace = pacedAt(9999.1, 4945), pacedAt(9999.2, 4944)
 	r := region{label: "bss", scans: 3, ticks: []float64{300}, words: 100}
 	for clock, test := range map[Clock]struct {
 		units string // of the header
@@ -166,6 +166,16 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit whole-insn/op better=lower assume=exact\n" +
 				"Unit insn/line better=lower assume=exact\n" +
 				"Unit hooks-insn/op better=lower assume=exact\n" +
+				"Unit base-p50-latency-insn assume=exact\n" +
+				"Unit base-p90-latency-insn assume=exact\n" +
+				"Unit base-p99-latency-insn assume=exact\n" +
+				"Unit base-p99.9-latency-insn assume=exact\n" +
+				"Unit base-max-latency-insn assume=exact\n" +
+				"Unit p50-latency-insn better=lower assume=exact\n" +
+				"Unit p90-latency-insn better=lower assume=exact\n" +
+				"Unit p99-latency-insn better=lower assume=exact\n" +
+				"Unit p99.9-latency-insn better=lower assume=exact\n" +
+				"Unit max-latency-insn better=lower assume=exact\n" +
 				"Unit calls-issued assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
 				"Unit missed better=lower assume=exact\n" +
@@ -216,6 +226,11 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit whole-ns/op better=lower\n" +
 	"Unit ns/line better=lower\n" +
 	"Unit hooks-ns/op better=lower\n" +
+	"Unit p50-latency-ns better=lower\n" +
+	"Unit p90-latency-ns better=lower\n" +
+	"Unit p99-latency-ns better=lower\n" +
+	"Unit p99.9-latency-ns better=lower\n" +
+	"Unit max-latency-ns better=lower\n" +
 	"Unit calls-issued assume=exact\n" +
 	"Unit calls-reported assume=exact\n" +
 	"Unit missed better=lower assume=exact\n" +

@@ -20,6 +20,7 @@ type probed struct {
 	n       uint64 // argument of a testbed function, 0 for others
 	backend Backend
 	rate    string
+	threads int
 	// allocates is [workloads.Generator].Allocates.
 	allocates bool
 
@@ -31,8 +32,8 @@ type probed struct {
 	missed   uint64  // calls that profiler.ko could not time, by its own count
 	average  float64 // of a call according to profiler.ko
 	truth    float64 // of a call, unprobed: a mean, as it is held against an average
-	achieved float64 // calls per second, 0 if they were not paced
-	late     float64 // how late a paced call began at the worst, ns
+
+	basePace, pace pace // without the profiler and with it
 
 	// costOnly is set when no truth was asked for: only the cost of the probe
 	// and the number of calls matter.
@@ -67,6 +68,9 @@ func (p probed) row() results.Row {
 	params = append(params,
 		results.Param{Key: "backend", Value: string(p.backend)},
 		results.Param{Key: "rate", Value: p.rate})
+	if p.threads > 1 {
+		params = append(params, results.Param{Key: "threads", Value: strconv.Itoa(p.threads)})
+	}
 	values := []results.Value{
 		{V: round3(median(p.base)), Unit: "base-insn/op"},
 		{V: round3(median(p.with)), Unit: "probed-insn/op"},
@@ -84,11 +88,7 @@ func (p probed) row() results.Row {
 		results.Value{V: float64(p.issued), Unit: "calls-issued"},
 		results.Value{V: float64(p.reported), Unit: "calls-reported"},
 		results.Value{V: float64(p.missed), Unit: "missed"})
-	if p.achieved != 0 {
-		values = append(values,
-			results.Value{V: round3(p.achieved), Unit: "achieved-calls/s"},
-			results.Value{V: round3(p.late), Unit: "latest-start-ns"})
-	}
+	values = append(values, paceValues(p.basePace, p.pace)...)
 	return results.Row{Name: "Probe", Params: params, Iters: int(p.issued), Values: values}
 }
 

@@ -293,9 +293,17 @@ func TestProbeRow(t *testing.T) {
 		t.Errorf("as fast as can be (-want +got):\n%s", diff)
 	}
 
-	p.fn, p.n, p.rate, p.achieved, p.late = "tb_work", 1000, "10000-per-s", 9999.12345, 4945
+	p.fn, p.n, p.rate = "tb_work", 1000, "10000-per-s"
+	p.pace, p.basePace = pacedAt(9999.12345, 4945, 100, 200), pacedAt(9999.5, 4944, 100)
 	want.Params = []results.Param{{Key: "func", Value: "tb_work"}, {Key: "n", Value: "1000"}, {Key: "backend", Value: "kretprobe"}, {Key: "rate", Value: "10000-per-s"}}
-	want.Values = append(want.Values, results.Value{V: 9999.123, Unit: "achieved-calls/s"}, results.Value{V: 4945, Unit: "latest-start-ns"})
+	want.Values = append(want.Values, []results.Value{
+		{V: 9999.5, Unit: "base-calls/s"}, {V: 9999.123, Unit: "achieved-calls/s"}, {V: 4945, Unit: "latest-start-ns"},
+		{V: 100, Unit: "base-p50-latency-insn"}, {V: 100, Unit: "p50-latency-insn"},
+		{V: 100, Unit: "base-p90-latency-insn"}, {V: 200, Unit: "p90-latency-insn"},
+		{V: 100, Unit: "base-p99-latency-insn"}, {V: 200, Unit: "p99-latency-insn"},
+		{V: 100, Unit: "base-p99.9-latency-insn"}, {V: 200, Unit: "p99.9-latency-insn"},
+		{V: 100, Unit: "base-max-latency-insn"}, {V: 200, Unit: "max-latency-insn"},
+	}...)
 	if diff := cmp.Diff(want, p.row()); diff != "" {
 		t.Errorf("paced (-want +got):\n%s", diff)
 	}

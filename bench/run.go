@@ -15,7 +15,6 @@ import (
 
 	"kprof-bench/kmod"
 	"kprof-bench/results"
-	"kprof-bench/workloads"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +22,8 @@ import (
 // lab is a place where experiments are done: a kernel with the testbed loaded.
 type lab struct {
 	Options
-	rate         workloads.Rate
+	load
+	sweep, slow  bool // the rate need not be held; it was not
 	testbed      *kmod.Testbed
 	object       *kmod.TestbedObject
 	returns      float64 // instructions of a return beyond the one in object code
@@ -38,7 +38,7 @@ type lab struct {
 // An error means that the experiments could not be done. That a check failed
 // is no error: see [Result.Good].
 func Run(ctx context.Context, o Options, progress func(string)) (*Result, error) {
-	rate, err := workloads.ParseRate(o.Rate)
+	loads, _, err := o.loads()
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{Options: o, rate: rate, progress: progress}
+	l := &lab{Options: o, load: loads[0], progress: progress}
 	l.add(nil, lacking)
 	err = l.open()
 	if err == nil {

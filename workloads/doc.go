@@ -16,8 +16,8 @@
 // Before it counts, the child sleeps for [Options].Quiesce, so that the
 // runtime of its parent, which only waits for it, has come to rest as well.
 // Outside of the two readings the child also uses clone, prctl, getppid,
-// sched_setaffinity, clock_gettime, clock_nanosleep, pread64 and exit_group.
-// The readings themselves are made with pread64, so that read is free to be
+// sched_setaffinity, clock_gettime, clock_nanosleep, preadv and exit_group.
+// The readings themselves are made with preadv, so that vfs_read is free to be
 // measured.
 //
 // Several programs can be run at once, by [RunTeam].

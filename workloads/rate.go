@@ -120,6 +120,44 @@ func parseRamp(text string) (Rate, error) {
 	return r, nil
 }
 
+// ParseRates reads a rate, as [ParseRate] does, or a sweep of rates, such as
+// "10/s..10000/s": from the first to the last, each ten times the one before.
+// If the last is "max" all are tried that can be, and the sweep is open: it is to
+// find out how far it goes, and no fault that it ends.
+func ParseRates(text string) (rates []Rate, open bool, err error) {
+	first, last, sweep := strings.Cut(text, "..")
+	if !sweep {
+		r, err := ParseRate(text)
+		return []Rate{r}, false, err
+	}
+	from, err := parsePlain(first)
+	if err != nil {
+		return nil, false, fmt.Errorf("rates %q: %w", text, err)
+	}
+	to := Rate{calls: mostSwept, period: time.Second}
+	if open = last == "max"; !open {
+		if to, err = parsePlain(last); err != nil {
+			return nil, false, fmt.Errorf("rates %q: %w", text, err)
+		}
+	}
+	_, unit, _ := strings.Cut(first, "/")
+	for r := from; r.PerSec() < to.PerSec(); r.calls *= 10 {
+		r.text = fmt.Sprintf("%d/%s", r.calls, unit)
+		rates = append(rates, r)
+	}
+	if len(rates) == 0 {
+		return nil, false, fmt.Errorf("rates %q: the first is not below the last", text)
+	}
+	if open {
+		return append(rates, Rate{}), true, nil
+	}
+	to.text = last
+	return append(rates, to), false, nil
+}
+
+// mostSwept calls per second are more than any kernel makes.
+const mostSwept = 100_000_000
+
 // IsMax reports whether calls follow each other without a pause.
 func (r Rate) IsMax() bool { return r.calls == 0 }
 

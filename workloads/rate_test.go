@@ -5,6 +5,7 @@ package workloads
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,5 +195,42 @@ func TestLatenessIsFromTheIntendedStart(t *testing.T) {
 				t.Errorf("the last round started after %d ns, want %d", p.lastStart, want)
 			}
 		})
+	}
+}
+
+func TestParseRates(t *testing.T) {
+	for text, test := range map[string]struct {
+		want string
+		open bool
+	}{
+		"max":               {"max", false},
+		"poisson:10/s":      {"poisson:10/s", false},
+		"10/s..1000/s":      {"10/s 100/s 1000/s", false},
+		"3/ms..50/ms":       {"3/ms 30/ms 50/ms", false},
+		"30/m..10/s":        {"30/m 300/m 10/s", false},
+		"10000000/s..max":   {"10000000/s max", true},
+		"100000000/s..max":  {"", false},
+		"10/s..10/s":        {"", false},
+		"10/s..5/s":         {"", false},
+		"max..10/s":         {"", false},
+		"10/s..":            {"", false},
+		"..10/s":            {"", false},
+		"10/s..poisson:5/s": {"", false},
+		"1/s..2/s..3/s":     {"", false},
+	} {
+		rates, open, err := ParseRates(text)
+		if (err == nil) != (test.want != "") || open != test.open {
+			t.Errorf("%s: open is %v, error %v", text, open, err)
+		}
+		var got []string
+		for _, r := range rates {
+			got = append(got, r.String())
+			if again, err := ParseRate(r.String()); err != nil || again != r {
+				t.Errorf("%s: %+v reads as %+v, %v", text, r, again, err)
+			}
+		}
+		if s := strings.Join(got, " "); err == nil && s != test.want {
+			t.Errorf("%s is %s, want %s", text, s, test.want)
+		}
 	}
 }

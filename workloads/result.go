@@ -57,6 +57,25 @@ type Result struct {
 	Overrun int
 }
 
+// Merge returns what several programs found that ran together, of which the
+// first has observed. All must have batches of one size.
+func Merge(all []*Result) *Result {
+	if len(all) == 1 {
+		return all[0]
+	}
+	m := *all[0]
+	for _, r := range all[1:] {
+		m.Issued += r.Issued
+		m.Achieved += r.Achieved
+		m.Overrun += r.Overrun
+		m.LoopTicks = min(m.LoopTicks, r.LoopTicks)
+		m.Ticks = slices.Concat(m.Ticks, r.Ticks)
+		m.Late = slices.Concat(m.Late, r.Late)
+		m.Latencies = slices.Concat(m.Latencies, r.Latencies)
+	}
+	return &m
+}
+
 // Stamp is one moment on two clocks.
 type Stamp struct {
 	Ticks  uint64

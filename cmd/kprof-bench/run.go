@@ -18,16 +18,19 @@ import (
 
 type runFlags struct {
 	hostFlags
-	only   []string
-	funcs  []string
-	by     []string
-	rate   string
-	calls  int
-	clock  string
-	native bool
-	out    string
-	json   bool
-	verify bool
+	only          []string
+	funcs         []string
+	by            []string
+	rate          string
+	slow          bool
+	threads, cpus []int
+	warmup        int
+	calls         int
+	clock         string
+	native        bool
+	out           string
+	json          bool
+	verify        bool
 }
 
 func runCommand() *cobra.Command { return runCommandOf(&runFlags{}) }
@@ -84,7 +87,11 @@ comes before what it reported, and that before what says nothing of the module.`
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid, or all: see kprof-bench workloads")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
 		"ways of probing that are measured: direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all")
-	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls, such as 10000/s")
+	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls: 10000/s, poisson:10000/s, bursts:50:10000/s, ramp:10/s:10000/s, max, or several one after the other: 10/s..10000/s or 10/s..max")
+	cmd.Flags().BoolVar(&f.slow, "allow-slow", false, "accept a rate that cannot be held")
+	cmd.Flags().IntSliceVar(&f.threads, "threads", nil, "numbers of processes that call at the same time, one after the other (default 1)")
+	cmd.Flags().IntSliceVar(&f.cpus, "cpus", nil, "processors that call (default: any)")
+	cmd.Flags().IntVar(&f.warmup, "warmup", 0, "rounds of calls before those that count (default: a few)")
 	cmd.Flags().IntVar(&f.calls, "calls", 0, "probed calls of each function (default: what suits it)")
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount),
 		"what drives the guest: icount (exact), tcg (2 processors, for races) or kvm (real time)")
@@ -141,7 +148,7 @@ func (f *runFlags) options() (bench.Options, error) {
 	if err != nil {
 		return bench.Options{}, err
 	}
-	o := bench.Options{Only: only, Funcs: f.funcs, Backends: backends, Rate: f.rate, Calls: f.calls, Clock: clock}
+	o := bench.Options{Only: only, Funcs: f.funcs, Backends: backends, Rate: f.rate, AllowSlow: f.slow, Threads: f.threads, CPUs: f.cpus, Warmup: f.warmup, Calls: f.calls, Clock: clock}
 	return o, o.Check()
 }
 

@@ -63,7 +63,13 @@ var views = []view{
 		{"issued", "calls-issued"}, {"counted", "calls-reported"}, {"missed", "missed"},
 		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},
 		{"reported", "reported-insn/op"}, {"true", "true-insn/op"}, {"bias", "bias-insn/op"},
+	}},
+	{"Probe", "calls at a rate, in insn", probeLabel, []column{
 		{"calls/s", "achieved-calls/s"}, {"latest start, ns", "latest-start-ns"},
+		{"p50 bare", "base-p50-latency-insn"}, {"p50", "p50-latency-insn"},
+		{"p90 bare", "base-p90-latency-insn"}, {"p90", "p90-latency-insn"},
+		{"p99 bare", "base-p99-latency-insn"}, {"p99", "p99-latency-insn"},
+		{"p99.9 bare", "base-p99.9-latency-insn"}, {"p99.9", "p99.9-latency-insn"},
 	}},
 	{"LeakScan", "a leak scan", scanLabel, []column{
 		{"insn", "insn/op"}, {"insn/word", "insn/word"}, {"in the loop", "loop-insn/word"},
@@ -92,6 +98,9 @@ func probeLabel(r results.Row) string {
 	if rate := param(r, "rate"); rate != "max" {
 		name += ", " + rate
 	}
+	if n := param(r, "threads"); n != "" {
+		name += ", " + n + " threads"
+	}
 	return name + ", " + param(r, "backend")
 }
 
@@ -104,7 +113,7 @@ func pairLabel(r results.Row) string { return param(r, "size") + " bytes" }
 func (v view) write(w io.Writer, all []results.Row, clock string) error {
 	var rows []results.Row
 	for _, r := range all {
-		if r.Name == v.row {
+		if r.Name == v.row && slices.ContainsFunc(v.columns, func(c column) bool { _, ok := r.Value(results.UnitOn(clock, c.unit)); return ok }) {
 			rows = append(rows, r)
 		}
 	}

@@ -54,6 +54,7 @@ func specimen(clock bench.Clock) *bench.Result {
 					unit(279, "reported-insn/op"), unit(68, "true-insn/op"), unit(211, "bias-insn/op"),
 					{V: 2000, Unit: "calls-issued"}, {V: 1999, Unit: "calls-reported"}, {V: 1, Unit: "missed"},
 					{V: 9999.1, Unit: "achieved-calls/s"}, {V: 4945, Unit: "latest-start-ns"},
+					unit(712, "base-p50-latency-insn"), unit(740, "p50-latency-insn"), unit(4711, "p99.9-latency-insn"),
 				},
 			},
 		},

@@ -72,6 +72,7 @@ var checks = map[string]func(*lab) error{
 	"known lengths":      onTestbed((*lab).knownLengths),
 	"calls":              onTestbed((*lab).calls),
 	"arguments of calls": onTestbed((*lab).callArguments),
+	"stall":              onTestbed(stall),
 	"sleep":              onTestbed((*lab).sleep),
 	"recurse":            onTestbed((*lab).recurse),
 	"timer":              onTestbed((*lab).timer),
