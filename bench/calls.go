@@ -133,7 +133,7 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 	var between reached
 	if len(targets) > 1 {
 		var err error
-		if between, err = l.survey(ctx, targets, surveyShort); err != nil {
+		if between, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort}); err != nil {
 			return nil, err
 		}
 	}

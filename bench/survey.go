@@ -4,11 +4,13 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"kprof-bench/counters"
 	"kprof-bench/kmod"
 	"kprof-bench/workloads"
 )
@@ -40,8 +42,15 @@ func (l *lab) counts(ctx context.Context, targets []target) error {
 	if l.Calls > 0 {
 		rounds = l.Calls
 	}
-	_, err = l.survey(ctx, targets, rounds)
+	_, err = l.survey(ctx, targets, surveyPlan{rounds: rounds, rate: l.rate, events: true})
 	return err
+}
+
+// surveyPlan says how a survey is done.
+type surveyPlan struct {
+	rounds int
+	rate   workloads.Rate
+	events bool // count by perf events too
 }
 
 // unsupported has a check for each target that a backend cannot probe, which says
@@ -58,10 +67,10 @@ func unsupported(targets []target, b Backend) []Check {
 
 // survey probes all functions at once, does a few rounds of each workload, and
 // checks what was counted. It returns what the rounds call.
-func (l *lab) survey(ctx context.Context, targets []target, rounds int) (reached, error) {
+func (l *lab) survey(ctx context.Context, targets []target, plan surveyPlan) (reached, error) {
 	all := reached{}
 	for _, b := range l.Backends {
-		s := survey{reached: all, backend: b}
+		s := survey{surveyPlan: plan, reached: all, backend: b, shared: !l.ownKernel()}
 		for _, t := range targets {
 			if t.supports(b) {
 				s.targets = append(s.targets, t)
@@ -70,7 +79,7 @@ func (l *lab) survey(ctx context.Context, targets []target, rounds int) (reached
 		if len(s.targets) == 0 {
 			continue
 		}
-		if err := l.surveyBy(ctx, &s, rounds); err != nil {
+		if err := l.surveyBy(ctx, &s); err != nil {
 			return nil, err
 		}
 		l.add(nil, []Check{s.check()})
@@ -80,22 +89,30 @@ func (l *lab) survey(ctx context.Context, targets []target, rounds int) (reached
 
 // survey is what is found out by one backend.
 type survey struct {
+	surveyPlan
 	reached reached
 	backend Backend
 	targets []target
-	issued  uint64   // calls of functions by the workloads that know them
-	wrong   []string // what was counted otherwise
+	by      *counters.Set // the perf events
+	issued  uint64        // calls of functions by the workloads that know them
+	wrong   []string      // what was counted otherwise
+	shared  bool          // others use this kernel
+	more    []string      // functions that were called by others, it seems
 }
 
-func (l *lab) surveyBy(ctx context.Context, s *survey, rounds int) error {
+func (l *lab) surveyBy(ctx context.Context, s *survey) error {
 	var funcs []string
 	for _, t := range s.targets {
 		funcs = append(funcs, t.fn)
 	}
-	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
+	return l.withProfiler(funcs, func(prof *kmod.Profiler) (err error) {
+		if err := l.openCounters(s); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.closeCounters()) }()
 		for _, gen := range generators(s.targets) {
 			l.progress(fmt.Sprintf("count what workload %s calls, by %s", gen.Name, s.backend))
-			if err := l.surveyOf(ctx, s, gen, prof, rounds); err != nil {
+			if err := l.surveyOf(ctx, s, gen, prof); err != nil {
 				return fmt.Errorf("workload %s: %w", gen.Name, err)
 			}
 		}
@@ -103,7 +120,33 @@ func (l *lab) surveyBy(ctx context.Context, s *survey, rounds int) error {
 	}, s.backend.params(args(s.targets))...)
 }
 
-func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, prof *kmod.Profiler, rounds int) error {
+// openCounters has perf events count what the module counts.
+func (l *lab) openCounters(s *survey) (err error) {
+	if !s.events {
+		return nil
+	}
+	var symbols []string
+	for _, t := range s.targets {
+		symbols = append(symbols, t.symbol())
+	}
+	l.progress("open perf events")
+	s.by, err = counters.Open(symbols)
+	if errors.Is(err, counters.ErrNotSupported) {
+		s.events = false
+		l.add(nil, []Check{notSupported("perf events", err.Error())})
+		return nil
+	}
+	return err
+}
+
+func (s *survey) closeCounters() error {
+	if s.by == nil {
+		return nil
+	}
+	return s.by.Close()
+}
+
+func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, prof *kmod.Profiler) error {
 	files, err := openAll(prof.StatsPath(), filepath.Join(filepath.Dir(prof.StatsPath()), "missed"))
 	if err != nil {
 		return err
@@ -114,17 +157,24 @@ func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, 
 		return err
 	}
 	defer program.Close()
-	r, err := workloads.Run(ctx, program, workloads.Options{
-		Calls: rounds, Rate: l.rate, Observe: files, Warmup: 1, Hold: l.ownKernel(),
-	})
+	o := workloads.Options{Calls: s.rounds, Rate: s.rate, Observe: files, Warmup: 1, Hold: l.ownKernel()}
+	if s.events {
+		o.Counters = s.by.Descriptors()
+	}
+	r, err := workloads.Run(ctx, program, o)
 	if err != nil {
 		return err
 	}
-	return s.take(gen, r, l.rate)
+	var events []uint64
+	if s.events {
+		events = s.by.Sum(r.Counted)
+	}
+	return s.take(gen, r, events)
 }
 
-// take compares what was counted with what the workload called.
-func (s *survey) take(gen workloads.Generator, r *workloads.Result, rate workloads.Rate) error {
+// take compares what was counted with what the workload called, and with what
+// perf events counted, if they did.
+func (s *survey) take(gen workloads.Generator, r *workloads.Result, events []uint64) error {
 	if s.reached[gen.Name] == nil {
 		s.reached[gen.Name] = map[string]bool{}
 	}
@@ -136,7 +186,7 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, rate workloa
 	if err != nil {
 		return err
 	}
-	for _, t := range s.targets {
+	for i, t := range s.targets {
 		counted, err := countedBetween(t.fn, before, after)
 		if err != nil {
 			return err
@@ -144,11 +194,18 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, rate workloa
 		if counted.calls > 0 {
 			s.reached[gen.Name][t.fn] = true
 		}
+		if s.events && events[i] != counted.calls && !s.shared {
+			s.wrong = append(s.wrong, fmt.Sprintf("%s %d in workload %s, where perf events count %d", t.fn, counted.calls, gen.Name, events[i]))
+		}
 		if t.gen.Name != gen.Name {
 			continue
 		}
-		issued := gen.Issued(t.fn, r.Issued, rate)
+		issued := gen.Issued(t.fn, r.Issued, s.rate)
 		s.issued += issued
+		if s.shared && counted.calls > issued {
+			s.more = append(s.more, t.fn)
+			continue
+		}
 		if counted.calls != issued || counted.missed != 0 {
 			s.wrong = append(s.wrong, fmt.Sprintf("%s %d of %d, %d missed", t.fn, counted.calls, issued, counted.missed))
 		}
@@ -157,11 +214,18 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, rate workloa
 }
 
 func (s *survey) check() Check {
-	detail := fmt.Sprintf("%d calls of %d functions that were probed at once were all counted, and no others", s.issued, len(s.targets))
-	if len(s.wrong) > 0 {
-		detail = "counted were " + strings.Join(s.wrong, "; ")
+	name := "all functions by " + string(s.backend) + ": invocations"
+	switch {
+	case len(s.wrong) > 0:
+		return judge(false, name, "counted were %s", strings.Join(s.wrong, "; "))
+	case len(s.more) > 0:
+		return notJudged(name, "other processes call these too: %s", strings.Join(s.more, ", "))
 	}
-	return judge(len(s.wrong) == 0, "all functions by "+string(s.backend)+": invocations", "%s", detail)
+	detail := fmt.Sprintf("%d calls of %d functions that were probed at once were all counted, and no others", s.issued, len(s.targets))
+	if s.events && !s.shared {
+		detail += "; perf events count the same in every workload"
+	}
+	return judge(true, name, "%s", detail)
 }
 
 // generators are those of targets, each once.

@@ -72,7 +72,7 @@ func TestSurvey(t *testing.T) {
 	} {
 		s := survey{reached: reached{}, backend: Direct, targets: targetsOf(t, "sys_read", "vfs_read", "sys_write")}
 		r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: test.after}
-		if err := s.take(read, r, workloads.Rate{}); err != nil {
+		if err := s.take(read, r, nil); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if c := s.check(); c.Verdict != test.verdict || !strings.Contains(c.Detail, test.says) {
@@ -89,7 +89,7 @@ func TestSurveySeesMisses(t *testing.T) {
 	after := filesOf("17", "27", "5")
 	after[1] = []byte("sys_read:2\nvfs_read:0\nsys_write:0\n")
 	r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: after}
-	if err := s.take(s.targets[0].gen, r, workloads.Rate{}); err != nil {
+	if err := s.take(s.targets[0].gen, r, nil); err != nil {
 		t.Fatal(err)
 	}
 	if c := s.check(); c.Verdict != Failed || !strings.Contains(c.Detail, "sys_read 7 of 7, 2 missed") {
@@ -130,5 +130,47 @@ func TestWhatCannotBeProbedDirectly(t *testing.T) {
 	}
 	if checks := unsupported([]target{many, {fn: "sys_read"}}, Direct); len(checks) != 1 || checks[0].Detail != "why" {
 		t.Errorf("checks are %+v", checks)
+	}
+}
+
+func TestSurveyHoldsEventsAgainstTheModule(t *testing.T) {
+	for name, test := range map[string]struct {
+		events  []uint64
+		verdict Verdict
+		says    string
+	}{
+		"the same":             {[]uint64{7, 7, 0}, Held, "perf events count the same"},
+		"one more of the read": {[]uint64{8, 7, 0}, Failed, "sys_read 7 in workload read, where perf events count 8"},
+		"one of another":       {[]uint64{7, 7, 1}, Failed, "sys_write 0 in workload read, where perf events count 1"},
+	} {
+		s := survey{surveyPlan: surveyPlan{events: true}, reached: reached{}, targets: targetsOf(t, "sys_read", "vfs_read", "sys_write")}
+		r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: filesOf("17", "27", "5")}
+		if err := s.take(s.targets[0].gen, r, test.events); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c := s.check(); c.Verdict != test.verdict || !strings.Contains(c.Detail, test.says) {
+			t.Errorf("%s: %+v, want %s, %q", name, c, test.verdict, test.says)
+		}
+	}
+}
+
+// Others may call functions too where the kernel is not the bench's own.
+func TestSurveyOfSharedKernel(t *testing.T) {
+	for name, test := range map[string]struct {
+		counted string
+		verdict Verdict
+	}{
+		"as issued": {"17", Held},
+		"more":      {"18", NotJudged},
+		"fewer":     {"16", Failed},
+	} {
+		s := survey{reached: reached{}, shared: true, targets: targetsOf(t, "sys_read")}
+		r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: filesOf(test.counted, "27", "5")}
+		if err := s.take(s.targets[0].gen, r, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c := s.check(); c.Verdict != test.verdict {
+			t.Errorf("%s: %+v, want %s", name, c, test.verdict)
+		}
 	}
 }

@@ -16,14 +16,16 @@
 // Before it counts, the child sleeps for [Options].Quiesce, so that the
 // runtime of its parent, which only waits for it, has come to rest as well.
 // Outside of the two readings the child also uses clone, prctl, getppid,
-// sched_setaffinity, clock_gettime, clock_nanosleep, preadv and exit_group.
-// The readings themselves are made with preadv, so that vfs_read is free to be
-// measured.
+// sched_setaffinity, madvise, clock_gettime, clock_nanosleep, preadv, readv and
+// exit_group, and what [Program].Setup says. The readings themselves are made with
+// preadv and readv, so that read and vfs_read are free to be measured.
 //
 // Several programs can be run at once, by [RunTeam].
 //
 // A [Generator] is the program for one family of system calls; [For] finds
-// it by the kernel function that is to be called.
+// it by the kernel function that is to be called. How often it calls that is
+// known in closed form, for the rounds between the readings: what rounds need is
+// made before, and processes that they make have ended before the round has.
 //
 // The engine exists for linux/amd64. Elsewhere [Run] returns
 // [ErrNotSupported].

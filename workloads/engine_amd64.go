@@ -35,8 +35,10 @@ type control struct {
 	batch, tail       uint64 // rounds
 	before, beforeEnd uintptr
 	after, afterEnd   uintptr
-	ticks, ticksEnd   uintptr // one for each batch
-	due, started      uintptr // as long as ticks; 0 unless paced
+	// engineCounter: the first reading and, from countersHalf on, the second.
+	counters, countersHalf, countersEnd uintptr
+	ticks, ticksEnd                     uintptr // one for each batch
+	due, started                        uintptr // as long as ticks; 0 unless paced
 
 	// Scratch.
 	//lint:ignore U1000 the assembly sets and reads it
@@ -94,6 +96,7 @@ const (
 	stepQuiesce
 	stepClock
 	stepObserve
+	stepCount
 	stepPace
 )
 
@@ -106,6 +109,7 @@ var stepNames = [...]string{
 	stepQuiesce:     "sleep before counting",
 	stepClock:       "clock_gettime",
 	stepObserve:     "read an observed file",
+	stepCount:       "read a counter",
 	stepPace:        "sleep until a call is due",
 }
 
@@ -132,6 +136,13 @@ type engineFile struct {
 	n   uint64
 	//lint:ignore U1000 the assembly sets it
 	iov [2]uintptr // struct iovec
+}
+
+// engineCounter is a counter at one moment.
+type engineCounter struct {
+	fd    uintptr
+	iov   [2]uintptr // struct iovec: of value
+	value uint64
 }
 
 // forkEngine starts a child that executes what ctl says and exits. It returns

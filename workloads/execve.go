@@ -18,7 +18,7 @@ func execve() Generator {
 	return Generator{
 		Name:         "execve",
 		Doc:          "clone of a process that executes a program of one page, which exits, and wait4 for it",
-		Funcs:        once("sys_execve", "bprm_execve", "begin_new_exec", "load_elf_binary"),
+		Funcs:        once("sys_execve", "bprm_execve", "begin_new_exec"),
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

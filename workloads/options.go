@@ -34,6 +34,9 @@ type Options struct {
 	// ObserveSize is the most that one of them may hold, in bytes; 0 is
 	// DefaultObserveSize. A longer file is an error.
 	ObserveSize int
+	// Counters are descriptors that give 8 bytes with each read, such as those
+	// of perf events. They are read after the observed files, both times.
+	Counters []uintptr
 	// Quiesce is how long the child sleeps before it counts; 0 is
 	// DefaultQuiesce, less than 0 is not at all.
 	Quiesce time.Duration

@@ -32,6 +32,8 @@ type Result struct {
 	LoopTicks uint64
 	// Before and After are the contents of the observed files.
 	Before, After [][]byte
+	// Counted is by how much each counter is higher the second time.
+	Counted []uint64
 	// Start and End are the moments before the first and after the last
 	// counted call.
 	Start, End Stamp

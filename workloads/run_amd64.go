@@ -82,7 +82,7 @@ func (t *teamRunner) build(programs []*Program, o Options) error {
 			own.CPUs = o.CPUs[i%n : i%n+1]
 		}
 		if i > 0 {
-			own.Observe, own.Hold = nil, false
+			own.Observe, own.Counters, own.Hold = nil, nil, false
 		}
 		r := &runner{program: p, options: own, plan: shares[i]}
 		t.runners = append(t.runners, r)
@@ -164,7 +164,8 @@ type runner struct {
 	ops            []engineOp
 	ticks, started []uint64
 	before, after  []engineFile
-	bufs           [][]byte // for before and then for after
+	bufs           [][]byte        // for before and then for after
+	counters       []engineCounter // likewise
 }
 
 func (r *runner) build() error {
@@ -181,7 +182,7 @@ func (r *runner) build() error {
 		ts := unix.NsecToTimespec(int64(r.plan.quiesce))
 		r.ctl.quiesceSec, r.ctl.quiesceNsec = ts.Sec, ts.Nsec
 	}
-	for _, step := range []func() error{r.buildOps, r.buildTimes, r.buildFiles, r.buildCPUs, r.buildThreads, r.buildPages} {
+	for _, step := range []func() error{r.buildOps, r.buildTimes, r.buildFiles, r.buildCounters, r.buildCPUs, r.buildThreads, r.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -292,6 +293,20 @@ func (r *runner) buildFiles() error {
 	}
 	r.ctl.before, r.ctl.beforeEnd = addr(r.before), end(r.before)
 	r.ctl.after, r.ctl.afterEnd = addr(r.after), end(r.after)
+	return nil
+}
+
+func (r *runner) buildCounters() (err error) {
+	n := len(r.options.Counters)
+	if r.counters, err = table[engineCounter](&r.mem, 2*n); err != nil {
+		return err
+	}
+	for i := range r.counters {
+		c := &r.counters[i]
+		value := uintptr(unsafe.Pointer(&c.value))
+		*c = engineCounter{fd: r.options.Counters[i%n], iov: [2]uintptr{value, unsafe.Sizeof(c.value)}}
+	}
+	r.ctl.counters, r.ctl.countersHalf, r.ctl.countersEnd = addr(r.counters), addr(r.counters[n:]), end(r.counters)
 	return nil
 }
 
@@ -461,6 +476,10 @@ func (r *runner) result() (*Result, error) {
 		Ticks:     slices.Clone(r.ticks[:(c.ticksDone-c.ticks)/8]),
 		LoopTicks: c.loopTicks,
 		Asked:     r.options.Rate,
+	}
+	n := len(r.options.Counters)
+	for i := range n {
+		res.Counted = append(res.Counted, r.counters[n+i].value-r.counters[i].value)
 	}
 	var err error
 	if res.Before, res.After, err = r.contents(); err != nil {

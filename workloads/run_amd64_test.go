@@ -289,6 +289,30 @@ func TestRunStopsAtAResultThatMustNotBe(t *testing.T) {
 	}
 }
 
+// An eventfd is a counter that reading sets to 0.
+func TestCountersAreReadBeforeAndAfter(t *testing.T) {
+	p := newProgram(t)
+	fd, err := unix.Eventfd(5, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	three, err := put(p, uint64(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Ops = []Op{{Name: "write", Nr: unix.SYS_WRITE, Args: [6]uintptr{uintptr(fd), three, 8}, Measured: true}}
+	o := quick(7)
+	o.Counters = []uintptr{uintptr(fd)}
+	if res := run(t, p, o); len(res.Counted) != 1 || res.Counted[0] != 3*7-5 {
+		t.Errorf("counted %v, want that the second reading is 21 and the first 5", res.Counted)
+	}
+	p.Ops = []Op{{Name: "getpid", Nr: unix.SYS_GETPID, Measured: true}}
+	if _, err := Run(t.Context(), p, o); !errors.Is(err, unix.EAGAIN) || !strings.Contains(err.Error(), "read a counter") {
+		t.Errorf("error %v, want one that names the empty counter", err)
+	}
+}
+
 func TestSetupThatFails(t *testing.T) {
 	p := newProgram(t, Op{Nr: unix.SYS_GETPID, Measured: true})
 	p.Setup = []Op{{Nr: unix.SYS_GETPID}, closing(^uintptr(0))}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+
+// Package counters has the kernel count calls of its functions, by its own means
+// and none of profiler.ko's: perf events at kprobes, which it keeps for each
+// processor. They need no program, no BTF and no tracefs, and count functions that
+// profiler.ko probes at the same time.
+//
+// A kprobe is missed where another one's handler calls the function, which those
+// of perf events and of profiler.ko do with no function that is worth a profile.
+package counters
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotSupported says that the kernel has no perf events at kprobes. It needs
+// Linux 4.17 or later, with CONFIG_KPROBE_EVENTS.
+var ErrNotSupported = errors.New("the kernel has no perf events at kprobes; it must be built with CONFIG_KPROBE_EVENTS")
+
+// kprobeType is where the kernel says what number such events have.
+const kprobeType = "/sys/bus/event_source/devices/kprobe/type"
+
+// Set counts calls of several functions from [Open] to Close.
+type Set struct {
+	perFunction int   // events, one for each processor
+	fds         []int // all of the first function's, then of the next
+}
+
+// Open begins to count calls of functions, which are named as in /proc/kallsyms.
+// It needs the right to use perf events, as root has it. An error wraps
+// [ErrNotSupported] or an errno of perf_event_open.
+func Open(functions []string) (*Set, error) {
+	kind, err := eventType(kprobeType)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{perFunction: runtime.NumCPU()}
+	for _, function := range functions {
+		for cpu := range s.perFunction {
+			fd, err := openEvent(kind, function, cpu)
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("count calls of %s: %w", function, err), s.Close())
+			}
+			s.fds = append(s.fds, fd)
+		}
+	}
+	return s, nil
+}
+
+func eventType(path string) (uint32, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, ErrNotSupported
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("type of kprobe events: %w", err)
+	}
+	return uint32(n), nil
+}
+
+func openEvent(kind uint32, function string, cpu int) (int, error) {
+	name, err := unix.BytePtrFromString(function)
+	if err != nil {
+		return 0, err
+	}
+	const everyProcess, noGroup = -1, -1
+	fd, err := unix.PerfEventOpen(&unix.PerfEventAttr{
+		Type: kind, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})),
+		Ext1: uint64(uintptr(unsafe.Pointer(name))), // kprobe_func
+	}, everyProcess, cpu, noGroup, unix.PERF_FLAG_FD_CLOEXEC)
+	runtime.KeepAlive(name)
+	return fd, os.NewSyscallError("perf_event_open", err)
+}
+
+// Descriptors are files of which each holds a count, 8 bytes in the order of this
+// machine. They belong to the set.
+func (s *Set) Descriptors() []uintptr {
+	var all []uintptr
+	for _, fd := range s.fds {
+		all = append(all, uintptr(fd))
+	}
+	return all
+}
+
+// Sum makes counts of functions, in the order that Open was given, of what was
+// read from the descriptors.
+func (s *Set) Sum(counts []uint64) []uint64 {
+	var sums []uint64
+	for each := range slices.Chunk(counts, s.perFunction) {
+		sum := uint64(0)
+		for _, n := range each {
+			sum += n
+		}
+		sums = append(sums, sum)
+	}
+	return sums
+}
+
+// Read returns how often each function has been called.
+func (s *Set) Read() ([]uint64, error) {
+	var counts []uint64
+	for _, fd := range s.fds {
+		var b [8]byte
+		n, err := unix.Read(fd, b[:])
+		if err == nil && n != len(b) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read a count: %w", err)
+		}
+		counts = append(counts, binary.NativeEndian.Uint64(b[:]))
+	}
+	return s.Sum(counts), nil
+}
+
+// Close ends the counting.
+func (s *Set) Close() error {
+	var err error
+	for _, fd := range s.fds {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	s.fds = nil
+	return err
+}
