@@ -6,6 +6,9 @@ GO    ?= go
 FUNCS ?= sys_getpid
 BENCH := bin/kprof-bench
 
+# Those in README.md's table.
+KERNELS := 5.10,5.10-cloud,5.10-rt,6.1,6.1-cloud,6.1-rt,6.12,6.12-cloud,6.12-rt,7.3,7.3-cloud,7.3-rt
+
 run: setup $(BENCH)
 	@mkdir -p out
 	$(BENCH) run --funcs $(FUNCS) --out out/latest.txt
@@ -20,6 +23,8 @@ module: setup $(BENCH)
 record: setup $(BENCH)
 	$(BENCH) run --funcs sys_getpid --backends all --out results/recorded/backends.txt
 	$(BENCH) run --only latency --out results/recorded/latency.txt
+	$(BENCH) run --kernel $(KERNELS) --funcs sys_getpid --calls 400 --backends direct,rethook,kretprobe --out results/recorded/kernels.txt
+	$(BENCH) kernels table results/recorded/kernels.txt --into README.md
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
 	$(BENCH) plot results/recorded/latency.txt --out plots/latency.svg
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -282,21 +283,27 @@ func TestRunsOfTheCommandLine(t *testing.T) {
 // As many runs as there may be are done at the same time, and none of those that
 // have failed.
 func TestEach(t *testing.T) {
-	runs := []*kernelRun{{}, {}, failed("6.1", ours), {}, {}}
-	var done, now, most atomic.Int32
-	both := make(chan struct{})
-	each(runs, 2, func(*kernelRun) {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
+	synctest.Test(t, func(t *testing.T) {
+		runs := []*kernelRun{{}, {}, failed("6.1", ours), {}, {}}
+		var done, now atomic.Int32
+		next := make(chan struct{})
+		go each(runs, 2, func(*kernelRun) {
+			now.Add(1)
+			<-next
+			now.Add(-1)
+			done.Add(1)
+		})
+		for range 3 {
+			synctest.Wait()
+			if now.Load() != 2 {
+				t.Errorf("with %d done %d are there, want 2", done.Load(), now.Load())
+			}
+			next <- struct{}{}
 		}
-		// The first waits for a second one: they are there together.
-		if done.Add(1) == 2 {
-			close(both)
+		next <- struct{}{}
+		synctest.Wait()
+		if done.Load() != 4 {
+			t.Errorf("%d were done, want 4", done.Load())
 		}
-		<-both
-		now.Add(-1)
 	})
-	if done.Load() != 4 || most.Load() != 2 {
-		t.Errorf("%d of 4 were done, %d at once and not 2", done.Load(), most.Load())
-	}
 }
