@@ -110,16 +110,16 @@ func TestRowsOfSeveralKernels(t *testing.T) {
 }
 
 var (
-	oops   = exitError{3, "the guest ended with kernel oops: BUG"}
-	hang   = exitError{4, "the guest ended with hang: nothing"}
-	noBoot = exitError{5, "the guest ended with boot failure: nothing"}
-	ours   = errors.New("no space left")
+	oops    = exitError{3, "the guest ended with kernel oops: BUG"}
+	hang    = exitError{4, "the guest ended with hang: nothing"}
+	noBoot  = exitError{5, "the guest ended with boot failure: nothing"}
+	errOurs = errors.New("no space left")
 )
 
 func TestWorst(t *testing.T) {
 	wrong := on("w", "w", func(r *bench.Result) { r.Checks[1].Verdict = bench.Failed })
 	good := on("g", "g", nil)
-	inOrder := []*kernelRun{good, failed("u", ours), failed("b", noBoot), wrong, failed("h", hang), failed("o", fmt.Errorf("again: %w", oops))}
+	inOrder := []*kernelRun{good, failed("u", errOurs), failed("b", noBoot), wrong, failed("h", hang), failed("o", fmt.Errorf("again: %w", oops))}
 	codes := []int{0, 2, 5, 1, 4, 3}
 	for i, r := range inOrder {
 		for j := range i + 1 {
@@ -191,7 +191,7 @@ func TestReport(t *testing.T) {
 			"kprof-bench: 6.12: clock tcg is used instead of kvm\n", true},
 		"one of two wrong": {[]*kernelRun{good("5.10"), wrong("6.1")}, 1, "FAIL: 5 checks held on 2 kernels, 1 failed, 2 could not be judged",
 			"kprof-bench: OUT is not written: figures that are known to be wrong are no results\n", false},
-		"one of two failed": {[]*kernelRun{failed("5.10", ours), good("6.1")}, 2, "FAIL: 3 checks held on 1 kernels, 0 failed, 1 could not be judged, nothing was measured on 5.10",
+		"one of two failed": {[]*kernelRun{failed("5.10", errOurs), good("6.1")}, 2, "FAIL: 3 checks held on 1 kernels, 0 failed, 1 could not be judged, nothing was measured on 5.10",
 			"kprof-bench: 5.10: no space left\nkprof-bench: OUT is not written: not all kernels were measured\n", false},
 		"one oopsed and one is wrong": {[]*kernelRun{wrong("5.10"), failed("6.1", oops), good("7.3")}, 3, "FAIL: 5 checks held on 2 kernels, 1 failed, 2 could not be judged, nothing was measured on 6.1",
 			"kprof-bench: 6.1: the guest ended with kernel oops: BUG\nkprof-bench: OUT is not written: not all kernels were measured\n", false},
@@ -284,7 +284,7 @@ func TestRunsOfTheCommandLine(t *testing.T) {
 // have failed.
 func TestEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		runs := []*kernelRun{{}, {}, failed("6.1", ours), {}, {}}
+		runs := []*kernelRun{{}, {}, failed("6.1", errOurs), {}, {}}
 		var done, now atomic.Int32
 		next := make(chan struct{})
 		go each(runs, 2, func(*kernelRun) {
