@@ -113,7 +113,7 @@ static unsigned long length(const void *word)
 	return (unsigned long)word & LEN_MASK;
 }
 
-static void *word(const struct snap *s, bool finished)
+static void *priv_word(const struct snap *s, bool finished)
 {
 	unsigned long len = finished && s->len <= LEN_MASK ? s->len : 0;
 
@@ -162,7 +162,7 @@ static struct snap *take(const struct snap_ops *ops, void **priv)
 		drop(old);
 	make_room(s->bytes);
 	s->id = ++snap_next_id;
-	*priv = word(s, false);
+	*priv = priv_word(s, false);
 	list_add_tail(&s->node, &snaps);
 	snap_count++;
 	snap_bytes += s->bytes;
@@ -211,6 +211,7 @@ ssize_t snap_read(const struct snap_ops *ops, struct file *file, char *buf,
 {
 	void **priv = kprof_open_priv(file);
 	struct snap *s;
+	bool finished;
 
 	s = !off || !*priv ? take(ops, priv) : get(priv, off);
 	if (IS_ERR_OR_NULL(s))
@@ -223,11 +224,14 @@ ssize_t snap_read(const struct snap_ops *ops, struct file *file, char *buf,
 	if (count)
 		ops->render(s->data, buf, off, count);
 
-	mutex_lock(&snap_lock);
-	s->finished = off + count >= s->len;
-	if (s->finished)
-		*priv = word(s, true);
-	mutex_unlock(&snap_lock);
+	/* Nobody else changes it: this is the only read of this open file. */
+	finished = off + count >= s->len;
+	if (finished != s->finished) {
+		mutex_lock(&snap_lock);
+		s->finished = finished;
+		*priv = priv_word(s, finished);
+		mutex_unlock(&snap_lock);
+	}
 	snap_put(s);
 	return count;
 }
