@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // BuildOptions says what to build a module from, against what, and where.
@@ -89,6 +90,8 @@ func Build(ctx context.Context, o BuildOptions) (*Module, error) {
 	dir := o.cached(append(setting, revision)...)
 	m.Path = filepath.Join(dir, o.Name+".ko")
 	if _, err := os.Stat(m.Path); err == nil {
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now) // the cache may not be this user's
 		return m, nil
 	}
 	if err := buildInto(ctx, o, tree{o.cached(append(setting, "tree")...)}, dir); err != nil {
@@ -129,7 +132,10 @@ func buildInto(ctx context.Context, o BuildOptions, t tree, dir string) error {
 	if err := errors.Join(os.Chmod(out, 0o755), os.RemoveAll(dir)); err != nil {
 		return err
 	}
-	return os.Rename(out, dir)
+	if err := os.Rename(out, dir); err != nil {
+		return err
+	}
+	return removeOldest(filepath.Dir(dir), mostKept)
 }
 
 // compile makes the module in src, puts what is left of it without debug
