@@ -117,8 +117,8 @@ func buildInto(ctx context.Context, o BuildOptions, t tree, dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, o.Name+".ko")); err == nil {
 		return nil // somebody else has built the same meanwhile
 	}
-	out, err := os.MkdirTemp(t.dir, "out-*")
-	if err != nil {
+	out := filepath.Join(t.dir, "out")
+	if err := errors.Join(os.RemoveAll(out), os.Mkdir(out, 0o755)); err != nil {
 		return err
 	}
 	defer os.RemoveAll(out)
@@ -129,10 +129,8 @@ func buildInto(ctx context.Context, o BuildOptions, t tree, dir string) error {
 	if err := os.WriteFile(filepath.Join(out, logName), log, 0o644); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Chmod(out, 0o755), os.RemoveAll(dir)); err != nil {
-		return err
-	}
-	if err := os.Rename(out, dir); err != nil {
+	// A module that was lost may have left a log.
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(out, dir)); err != nil {
 		return err
 	}
 	return removeOldest(filepath.Dir(dir), mostKept)

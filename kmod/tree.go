@@ -24,6 +24,7 @@ import (
 //	lock   held by the process that builds
 //	whole  there when a build has ended; it has the boot it was in
 //	src/   the sources and what make has made of them
+//	out/   the module that is being built
 //
 // Between two builds the only products in src are objects about which the
 // compiler and the checker had nothing to say, so that a build prints all that
@@ -98,8 +99,8 @@ func (t tree) build(ctx context.Context, sources fs.FS, compile func(src string)
 	return out, errors.Join(err, os.WriteFile(t.whole(), bootID(), 0o644))
 }
 
-// isWhole reports whether the last build has ended, and was written to the disk
-// if the machine has been started anew since.
+// isWhole reports whether the last build has ended, and since the machine was
+// started: what was not on the disk when it stopped is not there now.
 func (t tree) isWhole() bool {
 	boot, err := os.ReadFile(t.whole())
 	return err == nil && len(boot) > 0 && bytes.Equal(boot, bootID())

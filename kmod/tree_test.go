@@ -4,6 +4,8 @@ package kmod_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -145,24 +148,40 @@ func TestBuildTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A tree that a killed process or a stopped machine has left is not built upon.
+// A tree that a killed process or a stopped machine has left is not built upon,
+// and what has changed is compiled whatever the clock says.
 func TestBuildAfterAnInterruption(t *testing.T) {
 	b := builder{t, t.TempDir(), guesttest.Kernel(t)}
-	for name, spoil := range map[string]func(whole string) error{
-		"killed":  os.Remove,
-		"stopped": func(whole string) error { return os.WriteFile(whole, []byte("another boot\n"), 0o644) },
+	for _, test := range []struct {
+		name  string
+		spoil func(tree string) error
+		want  []string
+	}{
+		{"killed", func(tree string) error { return os.Remove(tree + "/whole") }, []string{"one", "other"}},
+		{"stopped", func(tree string) error { return os.WriteFile(tree+"/whole", []byte("another boot\n"), 0o644) }, []string{"one", "other"}},
+		{"clock set back", age(-time.Hour), []string{"other"}},
 	} {
 		b.must(with())
 		whole, err := filepath.Glob(filepath.Join(b.dir, "*/*/whole"))
 		if err != nil || len(whole) != 1 {
 			t.Fatalf("%v, %v", whole, err)
 		}
-		if err := spoil(whole[0]); err != nil {
+		if err := test.spoil(filepath.Dir(whole[0])); err != nil {
 			t.Fatal(err)
 		}
-		if _, files := b.must(with("other.c", two["other.c"]+"// "+name+"\n")); !slices.Equal(files, []string{"one", "other"}) {
-			t.Errorf("%s: compiled were %v", name, files)
+		if _, files := b.must(with("other.c", two["other.c"]+"// "+test.name+"\n")); !slices.Equal(files, test.want) {
+			t.Errorf("%s: compiled were %v, want %v", test.name, files, test.want)
 		}
+	}
+}
+
+// age makes all files of a tree that much older.
+func age(by time.Duration) func(tree string) error {
+	then := time.Now().Add(-by)
+	return func(tree string) error {
+		return filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chtimes(path, then, then))
+		})
 	}
 }
 
