@@ -18,7 +18,9 @@ func buildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Build both modules for the guest's kernel",
-		Args:  cobra.NoArgs,
+		Long: `Build both modules for the guest's kernel, and show what the compiler with all its
+warnings (W=1), sparse and objtool say about their sources.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p := newProgress(cmd.ErrOrStderr())
 			h, err := flags.host(p.say, cmd.ErrOrStderr())
@@ -35,6 +37,13 @@ func buildCommand() *cobra.Command {
 				return err
 			}
 			for _, module := range []*kmod.Module{m.Profiler, m.Testbed} {
+				warnings, err := module.Warnings()
+				if err != nil {
+					return err
+				}
+				for _, w := range warnings {
+					fmt.Fprintln(cmd.ErrOrStderr(), w)
+				}
 				if err := install(module, out); err != nil {
 					return err
 				}
