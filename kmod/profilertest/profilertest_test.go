@@ -23,7 +23,7 @@ import (
 )
 
 var (
-	cycles = flag.Int("cycles", 4, "how often TestRaces loads and unloads the module")
+	cycles = flag.Int("cycles", 3, "how often TestRaces loads and unloads the module")
 	pairs  = flag.Int("pairs", 200_000, "how many blocks come and go in TestRaces")
 	only   = flag.String("series", "", "the only series of Linux to boot, in tests that are about all")
 	some   = flag.String("groups", "", "the only groups of checks to do, separated by commas")

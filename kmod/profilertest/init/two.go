@@ -145,7 +145,7 @@ func racingUnload(t *T) {
 		until(&working, read("stats")), until(&working, read("memleaks")), until(&working, read("kmp_status")),
 		func() error {
 			defer working.Store(false)
-			for ; lives < 6; lives++ {
+			for ; lives < 4; lives++ {
 				if err := attempt(t, params); err != nil {
 					return err
 				}
