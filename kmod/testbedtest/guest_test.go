@@ -4,6 +4,7 @@ package testbedtest_test
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -18,12 +19,15 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(guesttest.Main(m)) }
 
+// series is for those who look for what a kernel breaks.
+var series = flag.String("series", guesttest.Series, "the series of Linux to boot, in tests that are about one")
+
 // runChecks boots a guest that makes the checks, each of which becomes a
 // subtest. The guest must come to its end, and its kernel must have been well
 // all the time.
 func runChecks(t *testing.T, clock guest.Clock, checks ...string) {
 	t.Helper()
-	runChecksOn(t, guesttest.Series, clock, checks...)
+	runChecksOn(t, *series, clock, checks...)
 }
 
 // runChecksOn is [runChecks] for a kernel of another series.

@@ -4,8 +4,8 @@ package testbedtest_test
 
 import (
 	"errors"
-	"flag"
 	"os"
+	"slices"
 	"testing"
 
 	"kprof-bench/guest"
@@ -18,9 +18,6 @@ var classes = append([]string{
 	"leaked", "data", "bss", "list", "percpu", "vblock", "chain", "interior",
 	"tagged", "packed", "arena", "stack", "oldstack", "self", "evading", "big",
 }, kmod.Family...)
-
-// series is for those who look for what a kernel breaks.
-var series = flag.String("series", guesttest.Series, "the series of Linux that TestTestbed boots")
 
 // TestObject reads the module as it was built.
 func TestObject(t *testing.T) {
@@ -59,18 +56,21 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// TestTestbed holds the testbed against what it claims, on the exact clock.
-func TestTestbed(t *testing.T) {
-	runChecksOn(t, *series, guest.ICount,
+// TestExactClock holds the testbed against what it claims, and what the workloads
+// say they issued against what the kernel's own tracepoint saw. One of its checks
+// scans words that look like links and lead nowhere.
+func TestExactClock(t *testing.T) {
+	runChecks(t, guest.ICount, slices.Concat([]string{
 		"known lengths", "calls", "arguments of calls", "sleep", "recurse", "timer", "args8",
 		"sleepers", "sleepers left", "dying", "stack", "occupied",
 		"reference probes", "sessions", "refusals", "forks", "closes itself", "killed commands",
 		"reload", "unload in use",
-		"planted in regions", "planted elsewhere", "kernel regions", "repeated arena", "callers", "freed")
+		"planted in regions", "planted elsewhere", "kernel regions", "repeated arena", "callers", "freed",
+		"odd neighbours", "stall"}, countChecks)...)
 }
 
-// TestTestbedElsewhere repeats what a kernel's own ways could break.
-func TestTestbedElsewhere(t *testing.T) {
+// TestExactClockElsewhere repeats what a kernel's own ways could break.
+func TestExactClockElsewhere(t *testing.T) {
 	for _, series := range guesttest.AllSeries[1:] {
 		t.Run(series, func(t *testing.T) {
 			runChecksOn(t, series, guest.ICount,
@@ -81,24 +81,11 @@ func TestTestbedElsewhere(t *testing.T) {
 	}
 }
 
-// TestCountsExactClock and TestCountsTwoProcessors hold what the workloads say
-// they issued against what the kernel's own tracepoint saw.
-func TestCountsExactClock(t *testing.T) {
-	runChecks(t, guest.ICount, append([]string{"stall"}, countChecks...)...)
-}
-
-func TestCountsTwoProcessors(t *testing.T) {
-	runChecks(t, guest.TCG, countChecks...)
+// TestTwoProcessors counts what the workloads issue on two processors, too, and
+// is about races.
+func TestTwoProcessors(t *testing.T) {
+	runChecks(t, guest.TCG, append(slices.Clone(countChecks),
+		"generators at once", "reload under load", "leaks in a storm")...)
 }
 
 var countChecks = []string{"count getpid", "count read", "count write", "count nanosleep", "count clone", "count paced"}
-
-// TestOddNeighbours scans words that look like links and lead nowhere.
-func TestOddNeighbours(t *testing.T) {
-	runChecks(t, guest.ICount, "odd neighbours")
-}
-
-// TestProfilerUnderLoad is about races, so it runs on two processors.
-func TestProfilerUnderLoad(t *testing.T) {
-	runChecks(t, guest.TCG, "generators at once", "reload under load", "leaks in a storm")
-}

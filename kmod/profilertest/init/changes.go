@@ -136,6 +136,7 @@ func badParameters(t *T) {
 			c.params += " backend=" + c.backend
 			c.named = append(c.named, c.backend)
 		}
+		// The clock is looked at before the kernel.
 		if why := lacking(c.backend); why != "" && !strings.Contains(c.params, "clock=") {
 			c.named = []string{"cannot be probed by " + c.backend + ": " + why}
 		}
