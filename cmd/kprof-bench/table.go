@@ -77,7 +77,7 @@ func kernelTable(files []*results.File) string {
 // writeKernelLine writes the line of one kernel, which may not be in the results.
 func writeKernelLine(b *strings.Builder, name string, f *results.File) {
 	if f == nil {
-		fmt.Fprintf(b, "| %s | - | - |%s not tried |\n", name, strings.Repeat(" - |", len(tableBackends)))
+		fmt.Fprintf(b, "| %s | - | - |%s not recorded |\n", name, strings.Repeat(" - |", len(tableBackends)))
 		return
 	}
 	env := environmentOf(f)
