@@ -144,7 +144,7 @@ func (l *lab) generatorsAtOnce() (err error) {
 	return p.err()
 }
 
-const cycles = 15
+const cycles = 5
 
 // napTime is how long the sleepers sleep each time: most of the time all of
 // them are inside the function.
