@@ -56,11 +56,6 @@ func vfork() Generator {
 	}
 }
 
-// cloneArgs is struct clone_args as the first kernels with clone3 have it.
-type cloneArgs struct {
-	flags, pidFD, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
-}
-
 func clone3() Generator {
 	return Generator{
 		Name:         "clone3",
@@ -69,13 +64,12 @@ func clone3() Generator {
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
-			size := unsafe.Sizeof(cloneArgs{})
-			at, err := put(p, cloneArgs{exitSignal: uint64(unix.SIGCHLD)})
-			if err != nil {
-				return err
-			}
-			p.Ops = process(Op{Name: "clone3", Nr: unix.SYS_CLONE3, Args: [6]uintptr{at, size}})
-			return nil
+			// struct clone_args as the first kernels with clone3 have it, of
+			// which exit_signal is set.
+			args := [8]uint64{4: uint64(unix.SIGCHLD)}
+			at, err := put(p, args)
+			p.Ops = process(Op{Name: "clone3", Nr: unix.SYS_CLONE3, Args: [6]uintptr{at, unsafe.Sizeof(args)}})
+			return err
 		},
 	}
 }

@@ -258,7 +258,7 @@ func TestAllFunctions(t *testing.T) {
 	got := map[string]string{}
 	for _, c := range r.Checks {
 		got[c.Name] = string(c.Verdict)
-		if c.Verdict == bench.Held {
+		if c.Verdict == bench.Held && strings.HasSuffix(c.Detail, "; perf events count the same in every workload") {
 			if _, of, ok := strings.Cut(c.Detail, " calls of "); ok {
 				got[c.Name], _, _ = strings.Cut(of, " ")
 			}
