@@ -130,15 +130,14 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
 	}
-	var between reached
-	if len(targets) > 1 {
+	if len(targets) > 1 && l.reached == nil {
 		var err error
-		if between, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort}); err != nil {
+		if l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort}); err != nil {
 			return nil, err
 		}
 	}
 	for n := range rounds {
-		if err := l.callsRound(ctx, all, between, round{n, rounds}); err != nil {
+		if err := l.callsRound(ctx, all, round{n, rounds}); err != nil {
 			return nil, err
 		}
 	}
@@ -147,10 +146,10 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 
 // callsRound drives each target without the profiler and with each backend, in
 // one order in even rounds and in the other in odd ones.
-func (l *lab) callsRound(ctx context.Context, all []*driven, between reached, r round) error {
+func (l *lab) callsRound(ctx context.Context, all []*driven, r round) error {
 	steps := []func() error{func() error { return l.bareRound(ctx, all, r) }}
 	for i := range l.Backends {
-		steps = append(steps, func() error { return l.probedRound(ctx, all, between, r, i) })
+		steps = append(steps, func() error { return l.probedRound(ctx, all, r, i) })
 	}
 	if r.n%2 == 1 {
 		slices.Reverse(steps)
@@ -177,9 +176,9 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 }
 
 // probedRound drives all targets while they are probed by one of the backends.
-func (l *lab) probedRound(ctx context.Context, all []*driven, between reached, r round, backend int) error {
+func (l *lab) probedRound(ctx context.Context, all []*driven, r round, backend int) error {
 	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(l.Backends[backend]) })
-	for _, group := range between.apart(able) {
+	for _, group := range l.reached.apart(able) {
 		if err := l.probedGroup(ctx, group, r, backend); err != nil {
 			return err
 		}

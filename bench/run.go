@@ -28,6 +28,8 @@ type lab struct {
 	object       *kmod.TestbedObject
 	returns      float64 // instructions of a return beyond the one in object code
 	timedReturns bool
+	settled      []target
+	reached      reached // by rounds of workloads, if there was a survey
 	progress     func(string)
 	result       Result
 }

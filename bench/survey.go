@@ -28,21 +28,20 @@ type reached map[string]map[string]bool
 
 // counts checks the invocations of all functions while all are probed at once.
 func (l *lab) counts(ctx context.Context, targets []target) error {
-	if l.Does(Calls) && len(targets) > 1 {
-		return nil // which begins with it
-	}
 	targets, err := l.settle(targets)
 	if err != nil {
 		return err
 	}
-	for _, b := range l.Backends {
-		l.add(nil, unsupported(targets, b))
+	if !l.Does(Calls) { // which says it itself
+		for _, b := range l.Backends {
+			l.add(nil, unsupported(targets, b))
+		}
 	}
 	rounds := surveyRounds
 	if l.Calls > 0 {
 		rounds = l.Calls
 	}
-	_, err = l.survey(ctx, targets, surveyPlan{rounds: rounds, rate: l.rate, events: true})
+	l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: rounds, rate: l.rate, events: true})
 	return err
 }
 

@@ -163,9 +163,12 @@ func raiseLoopback() error {
 	return nil
 }
 
-// settle makes everything ready that targets need, and returns those that the
-// kernel has.
+// settle makes everything ready that targets need, once, and returns those that
+// the kernel has.
 func (l *lab) settle(targets []target) ([]target, error) {
+	if l.settled != nil {
+		return l.settled, nil
+	}
 	if slices.Equal(l.Funcs, []string{AllFuncs}) {
 		symbols, err := kernelSymbols()
 		if err != nil {
@@ -184,5 +187,6 @@ func (l *lab) settle(targets []target) ([]target, error) {
 	for i := range targets {
 		targets[i].learnWords(btf)
 	}
+	l.settled = targets
 	return targets, nil
 }
