@@ -503,7 +503,8 @@ done:
 	INT	$3
 
 // observe reads the files from BX to R12 whole. It does so with preadv, so that
-// vfs_read is called by nobody but the program.
+// vfs_read is called by nobody but the program. R8, the upper half of the offset,
+// has a meaning for kernels of 32 bits alone.
 TEXT observe<>(SB), NOSPLIT|NOFRAME, $0-0
 nextFile:
 	CMPQ	BX, R12
