@@ -259,7 +259,7 @@ func (h Host) Build(ctx context.Context, k *kernels.Kernel) (*Modules, error) {
 		return nil, err
 	}
 	return h.build(ctx, kmod.BuildOptions{
-		Make: k.Make, Command: k.Command, Kernel: k.Release, Version: k.Version + k.Variant(), Compiler: k.Compiler, Check: k.CanCheck(),
+		Make: k.Make, Command: k.Command, Kernel: k.Release, Version: k.Version + k.Variant, Compiler: k.Compiler, Check: k.CanCheck(),
 	})
 }
 

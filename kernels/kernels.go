@@ -48,12 +48,9 @@ type Kernel struct {
 	// hexadecimal digits of the SHA-256 of the image. It is empty for those that
 	// are.
 	Identity string
-	built    string // likewise, of all that modules are built with
+	// Variant is likewise of all that modules are built with.
+	Variant string
 }
-
-// Variant is what tells modules apart that are built for kernels of one release,
-// empty for those of Debian's.
-func (k *Kernel) Variant() string { return k.built }
 
 var seriesForm = regexp.MustCompile(`^[1-9][0-9]*\.[0-9]+(` + realTime + `|` + cloud + `)?$`)
 

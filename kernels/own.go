@@ -140,7 +140,7 @@ func (k *Kernel) useHeaders(ctx context.Context, dir string) (err error) {
 	}
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s\x00%s\x00%s", k.Identity, config, symbols)
-	k.built = fmt.Sprintf("%x", hash.Sum(nil))
+	k.Variant = fmt.Sprintf("%x", hash.Sum(nil))
 	if k.CommonDir, err = ownCommon(k.HeadersDir); err != nil {
 		return err
 	}

@@ -205,10 +205,10 @@ func TestOwnVariants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if before, ok := seen[k.Variant()]; ok || k.Variant() == "" {
+		if before, ok := seen[k.Variant]; ok || k.Variant == "" {
 			t.Errorf("after a change of %s modules are taken for those after %s", change.name, before)
 		}
-		seen[k.Variant()] = change.name
+		seen[k.Variant] = change.name
 	}
 }
 

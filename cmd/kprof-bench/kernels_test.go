@@ -110,7 +110,7 @@ func TestRunOnOnesOwnKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(k.MakeArgs("/m"), own.MakeArgs("/m")); diff != "" || own.Release != k.Release || own.Variant() == "" {
+	if diff := cmp.Diff(k.MakeArgs("/m"), own.MakeArgs("/m")); diff != "" || own.Release != k.Release || own.Variant == "" {
 		t.Errorf("%+v is built for otherwise (-known +own):\n%s", own, diff)
 	}
 
