@@ -110,7 +110,7 @@ const (
 	varying     = 0.01 // a standard deviation of more than this part of the mean
 	varyingPart = 0.03
 
-	allocatingPart = 0.1 // the testbed's calls follow each other more slowly
+	allocatingPart = 0.2 // the testbed's calls follow each other more slowly
 
 	tickLength = 50_000 // more than a tick of the kernel's clock takes
 )

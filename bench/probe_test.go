@@ -199,8 +199,8 @@ func TestSlackOfSystemCalls(t *testing.T) {
 
 func TestSlackOfCallsThatAllocate(t *testing.T) {
 	p := probed{truths: repeat(1000, 100), truth: 1000, reported: 1000, allocates: true}
-	if got := p.slack(); got != 100 {
-		t.Errorf("slack is %v, want a tenth of 1000", got)
+	if got := p.slack(); got != 200 {
+		t.Errorf("slack is %v, want a fifth of 1000", got)
 	}
 }
 
