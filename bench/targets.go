@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -141,9 +142,9 @@ func args(targets []target) string {
 	return words
 }
 
-// raiseLoopback sets the network interface lo up, which nobody else does in a
-// guest.
-func raiseLoopback() error {
+// needLoopback sets the network interface lo up, which nobody else does in a guest.
+// Somebody's own kernel is left as it is.
+func needLoopback(own bool) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
@@ -155,6 +156,12 @@ func raiseLoopback() error {
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
 		return fmt.Errorf("ask for the flags of lo: %w", err)
+	}
+	if lo.Uint16()&unix.IFF_UP != 0 {
+		return nil
+	}
+	if !own {
+		return errors.New("the network interface lo is down, and workloads need it: set it up with ip link set lo up")
 	}
 	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
@@ -178,8 +185,8 @@ func (l *lab) settle(targets []target) ([]target, error) {
 		targets, lacking = present(targets, symbols)
 		l.add(nil, lacking)
 	}
-	if l.ownKernel() && slices.ContainsFunc(targets, func(t target) bool { return t.gen.Loopback }) {
-		if err := raiseLoopback(); err != nil {
+	if slices.ContainsFunc(targets, func(t target) bool { return t.gen.Loopback }) {
+		if err := needLoopback(l.ownKernel()); err != nil {
 			return nil, err
 		}
 	}
