@@ -277,13 +277,13 @@ func smallReads(t *T) {
 	ok(t, remove(kmod.TestbedModule))
 }
 
-// unloadUnderGiB comes last, when there is room for so much.
+// unloadUnderGiB comes last, when the others have unloaded the modules.
 func unloadUnderGiB(t *T) {
 	tb := loadTestbed(t)
 	idle := idleUnload(t)
 	p := load(t, nil)
 	must(tb.Plant("leaked", 100, 4096))(t)
-	ok(t, tb.Arena(1<<30))
+	ok(t, tb.RepeatedArena(1<<30, 16<<20))
 	arena := region(t, tb, "arena")
 	ok(t, p.SetRange(arena.Start, arena.End))
 	if n := len(must(p.Leaks())(t)); n != 100 {
