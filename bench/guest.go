@@ -144,9 +144,13 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	o.Env = append(o.Env, modules.env()...)
+	cfg.Retries = retries
 	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
 	if err != nil {
 		return nil, err
+	}
+	if n := len(out.Failed); n > 0 {
+		notice = strings.TrimSpace(fmt.Sprintf("%s\nthe guest was started %d times more: %s", notice, n, out.Failed[0]))
 	}
 	out.Notice = notice
 	return out, nil
@@ -167,6 +171,9 @@ func (o *Options) addKernel(k *kernels.Kernel) error {
 	o.Env = append(o.Env, results.Config{Key: "features", Value: cmp.Or(strings.Join(f.Words(), " "), "none")})
 	return nil
 }
+
+// retries are for an emulator that fails: see [guest.Config].
+const retries = 2
 
 // qemuCommand is the emulator.
 const qemuCommand = "qemu-system-x86_64"

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,10 @@ type Report struct {
 	// message, the last of the console. A panic of the job brings its stack in
 	// further lines. It is empty after [Done].
 	Detail string
+
+	// Failed are the details of guests that did the same before, in which QEMU's
+	// emulation failed: see [Config].Retries.
+	Failed []string
 
 	Console string   // all of it, line feeds only
 	Records []Record // in the order in which the job sent them
@@ -50,6 +55,31 @@ func Boot(ctx context.Context, cfg Config) (*Report, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}
+	var failed []string
+	for {
+		rep, err := bootOnce(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		rep.Failed = failed
+		if !rep.EmulationFailed() || len(failed) == cfg.Retries {
+			return rep, nil
+		}
+		failed = append(failed, rep.Detail)
+		cfg = cfg.another(len(failed))
+	}
+}
+
+// another returns a guest that does the same at other moments. One that is the
+// same to the digit would fail in the same way.
+func (c Config) another(n int) Config {
+	// No module has that parameter, so the kernel passes it over.
+	c.Cmdline = append(slices.Clone(c.Cmdline), fmt.Sprintf("kprof_bench.retry=%d", n))
+	c.Snapshots = ""
+	return c
+}
+
+func bootOnce(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Snapshots == "" || cfg.Clock == KVM {
 		return start(ctx, cfg, boot, nil)
 	}

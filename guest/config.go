@@ -56,6 +56,12 @@ type Config struct {
 	// host time, once the job has started: 5 minutes.
 	SilenceLimit time.Duration
 
+	// Retries is how often a guest is started anew whose emulator failed (see
+	// [Report.EmulationFailed]), as a machine that differs from it in no more
+	// than the moments at which things happen. OnRecord and OnConsole get what
+	// each of them says.
+	Retries int
+
 	// OnRecord is called for each record as it arrives, in order, never from
 	// two goroutines at once.
 	OnRecord func(Record)

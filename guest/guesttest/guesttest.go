@@ -133,20 +133,21 @@ func Snapshots(tb testing.TB) string {
 	return filepath.Join(cache, "kprof-bench", "snapshots")
 }
 
-// Boot boots the guest and fails the test when it cannot be judged. Where that is
-// the emulator's fault it is booted once more.
+// retries are for an emulator that fails: see [guest.Config].
+const retries = 2
+
+// Boot boots the guest and fails the test when it cannot be judged.
 func Boot(tb testing.TB, cfg guest.Config) *guest.Report {
 	tb.Helper()
-	for again := false; ; again = true {
-		rep, err := guest.Boot(tb.Context(), cfg)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if again || !rep.EmulationFailed() {
-			return rep
-		}
-		tb.Logf("%s; once more\nconsole:\n%s", rep.Detail, rep.Console)
+	cfg.Retries = retries
+	rep, err := guest.Boot(tb.Context(), cfg)
+	if err != nil {
+		tb.Fatal(err)
 	}
+	for _, why := range rep.Failed {
+		tb.Logf("%s; once more", why)
+	}
+	return rep
 }
 
 // Shell boots a guest that runs a script with busybox, the files beside it,
