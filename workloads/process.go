@@ -35,7 +35,7 @@ func fork() Generator {
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
-			p.Ops = process(Op{Name: "fork", Nr: unix.SYS_FORK})
+			p.Ops = process(Op{Name: "fork", Nr: sysFork})
 			return nil
 		},
 	}
@@ -50,7 +50,7 @@ func vfork() Generator {
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
-			p.Ops = process(Op{Name: "vfork", Nr: unix.SYS_VFORK})
+			p.Ops = process(Op{Name: "vfork", Nr: sysVfork})
 			return nil
 		},
 	}

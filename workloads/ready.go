@@ -39,7 +39,7 @@ func epoll() Generator {
 			ready, err := put(p, unix.EpollEvent{})
 			p.Ops = []Op{
 				{Name: "epoll_ctl", Nr: unix.SYS_EPOLL_CTL, Args: [6]uintptr{uintptr(ep), unix.EPOLL_CTL_MOD, fd, same}},
-				{Name: "epoll_wait", Nr: unix.SYS_EPOLL_WAIT, Args: [6]uintptr{uintptr(ep), ready, 1, forever}, Want: 1, Measured: true},
+				{Name: "epoll_wait", Nr: sysEpollWait, Args: [6]uintptr{uintptr(ep), ready, 1, forever}, Want: 1, Measured: true},
 			}
 			return err
 		},
@@ -61,7 +61,7 @@ func poll() Generator {
 				return err
 			}
 			at, err := put(p, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-			p.Ops = []Op{{Name: "poll", Nr: unix.SYS_POLL, Args: [6]uintptr{at, 1, forever}, Want: 1, Measured: true}}
+			p.Ops = []Op{{Name: "poll", Nr: sysPoll, Args: [6]uintptr{at, 1, forever}, Want: 1, Measured: true}}
 			return err
 		},
 	}
@@ -82,7 +82,7 @@ func selecting() Generator {
 			var set unix.FdSet
 			set.Set(int(fd))
 			at, err := put(p, set)
-			p.Ops = []Op{{Name: "select", Nr: unix.SYS_SELECT, Args: [6]uintptr{fd + 1, at}, Want: 1, Measured: true}}
+			p.Ops = []Op{{Name: "select", Nr: sysSelect, Args: [6]uintptr{fd + 1, at}, Want: 1, Measured: true}}
 			return err
 		},
 	}
