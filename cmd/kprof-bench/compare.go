@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"kprof-bench/compare"
+
+	"github.com/spf13/cobra"
+)
+
+type compareFlags struct {
+	accept  string
+	format  string
+	floor   float64
+	alpha   float64
+	partial bool
+	changed bool
+}
+
+func compareCommand() *cobra.Command {
+	f := &compareFlags{}
+	cmd := &cobra.Command{
+		Use:   "compare OLD NEW",
+		Short: "Tell whether one file of results is worse than another",
+		Long: `Compare two files in Go's benchmark format, of run --out, of go test -bench or of
+anything else that benchstat reads. Rows of the same name are samples.
+
+Exact units (assume=exact, and all on clock icount that do not say assume=nothing)
+are compared to the digit: any difference is a change. Others are compared by
+their medians: a change must be significant in a Mann-Whitney test, at --alpha
+after Holm's correction for the number of tests, and be --floor or more. Where
+the samples are too few to ever be significant it is said how many are needed.
+A unit of which no better= says which direction is worse has changed if it
+differs, which is no regression, but neither is it known not to be one.
+
+Rows are compared where their environment is the same: kernel, image, cmdline,
+clock, vcpus, cpu, seed, qemu, compiler, goos, goarch and pkg. For others it is said
+what differs. Revisions (module, testbed, commit) are what is compared.
+
+Known changes are in the file that --accept names, a line for each:
+
+  ROW UNIT until YYYY-MM-DD: REASON
+
+with * for any text and ? for any character in the row, as it is printed, and
+in the unit. After that day it does not count and is reported, as is one that
+matches nothing. Lines that begin with # are comments.
+
+Exit codes: 0 no regression, 1 a regression, 2 could not tell (something that
+matters was not decided: samples too few, a change without direction, an
+environment that differs, or, without --partial, rows that NEW lacks) and nothing
+regressed, 3 nothing was compared (a bad file, a mistake in the command line, or a
+failure of this program).`,
+		Example: `  kprof-bench compare results/recorded/backends.txt out/latest.txt --partial
+  kprof-bench compare old.txt new.txt --accept known.txt --format markdown`,
+		Args: func(cmd *cobra.Command, args []string) error { return failed(cobra.ExactArgs(2)(cmd, args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.run(cmd.Context(), args[0], args[1], cmd.OutOrStdout())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failed(err) })
+	cmd.Flags().StringVar(&f.accept, "accept", "", "file of changes that are known")
+	cmd.Flags().StringVar(&f.format, "format", "text", "how to print: "+strings.Join(compare.Formats, ", "))
+	cmd.Flags().Float64Var(&f.floor, "floor", 100*compare.DefaultFloor, "smallest change of a median that counts, in percent")
+	cmd.Flags().Float64Var(&f.alpha, "alpha", compare.DefaultAlpha, "chance of any false alarm among all tests")
+	cmd.Flags().BoolVar(&f.partial, "partial", false, "NEW may lack rows of OLD")
+	cmd.Flags().BoolVar(&f.changed, "changed", false, "print no rows that are the same, in text and markdown")
+	return cmd
+}
+
+// failed gives an error the exit code that failures of a comparison have.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exitError{int(compare.Failed), err.Error()}
+}
+
+func (f *compareFlags) run(_ context.Context, old, next string, w io.Writer) error {
+	o, err := f.options()
+	if err != nil {
+		return failed(err)
+	}
+	a, err := compare.ReadFile(old)
+	if err != nil {
+		return failed(err)
+	}
+	b, err := compare.ReadFile(next)
+	if err != nil {
+		return failed(err)
+	}
+	return f.report(a, b, o, w)
+}
+
+func (f *compareFlags) options() (compare.Options, error) {
+	o := compare.Options{Alpha: f.alpha, Floor: f.floor / 100, Partial: f.partial, Today: time.Now()}
+	if err := compare.CheckFormat(f.format); err != nil {
+		return o, fmt.Errorf("--format: %w", err)
+	}
+	if !(f.floor >= 0) {
+		return o, fmt.Errorf("--floor: %v must not be negative", f.floor)
+	}
+	if !(f.alpha > 0 && f.alpha < 1) {
+		return o, fmt.Errorf("--alpha: %v must be between 0 and 1", f.alpha)
+	}
+	var err error
+	if f.accept != "" {
+		o.Accept, err = compare.ReadAcceptFile(f.accept)
+	}
+	return o, err
+}
+
+// report compares, prints, and makes an exit code of the outcome.
+func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer) error {
+	r, err := compare.Compare(a, b, o)
+	if err != nil {
+		return failed(err)
+	}
+	if err := r.Write(w, f.format, f.changed); err != nil {
+		return failed(err)
+	}
+	switch r.Outcome {
+	case compare.NoRegression:
+		return nil
+	case compare.Failed:
+		return failed(errors.New("nothing was compared: no row is in both files with the same environment"))
+	}
+	return exitError{code: int(r.Outcome)}
+}
