@@ -59,12 +59,12 @@ regressed, 3 nothing was compared (a bad file, a mistake in the command line, or
 failure of this program).`,
 		Example: `  kprof-bench compare results/recorded/backends.txt out/latest.txt --partial
   kprof-bench compare old.txt new.txt --accept known.txt --format markdown`,
-		Args: func(cmd *cobra.Command, args []string) error { return failed(cobra.ExactArgs(2)(cmd, args)) },
+		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.ExactArgs(2)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), args[0], args[1], cmd.OutOrStdout())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return failed(err) })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
 	cmd.Flags().StringVar(&f.accept, "accept", "", "file of changes that are known")
 	cmd.Flags().StringVar(&f.format, "format", "text", "how to print: "+strings.Join(compare.Formats, ", "))
 	cmd.Flags().Float64Var(&f.floor, "floor", 100*compare.DefaultFloor, "smallest change of a median that counts, in percent")
@@ -74,8 +74,8 @@ failure of this program).`,
 	return cmd
 }
 
-// failed gives an error the exit code that failures of a comparison have.
-func failed(err error) error {
+// notCompared gives an error the exit code that failures of a comparison have.
+func notCompared(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -85,15 +85,15 @@ func failed(err error) error {
 func (f *compareFlags) run(_ context.Context, old, next string, w io.Writer) error {
 	o, err := f.options()
 	if err != nil {
-		return failed(err)
+		return notCompared(err)
 	}
 	a, err := compare.ReadFile(old)
 	if err != nil {
-		return failed(err)
+		return notCompared(err)
 	}
 	b, err := compare.ReadFile(next)
 	if err != nil {
-		return failed(err)
+		return notCompared(err)
 	}
 	return f.report(a, b, o, w)
 }
@@ -120,16 +120,16 @@ func (f *compareFlags) options() (compare.Options, error) {
 func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer) error {
 	r, err := compare.Compare(a, b, o)
 	if err != nil {
-		return failed(err)
+		return notCompared(err)
 	}
 	if err := r.Write(w, f.format, f.changed); err != nil {
-		return failed(err)
+		return notCompared(err)
 	}
 	switch r.Outcome {
 	case compare.NoRegression:
 		return nil
 	case compare.Failed:
-		return failed(errors.New("nothing was compared: no row is in both files with the same environment"))
+		return notCompared(errors.New("nothing was compared: no row is in both files with the same environment"))
 	}
 	return exitError{code: int(r.Outcome)}
 }
