@@ -117,6 +117,15 @@ func (s *Set) checkUnits() error {
 	return nil
 }
 
+// Add adds the rows of another file, as more samples of what is measured in both.
+func (s *Set) Add(more *Set) error {
+	units, err := mergeUnits(s, more)
+	if err == nil {
+		s.records, s.units = append(s.records, more.records...), units
+	}
+	return err
+}
+
 // mergeUnits is what both files say of units; one may say less.
 func mergeUnits(old, next *Set) (benchfmt.UnitMetadataMap, error) {
 	all := benchfmt.UnitMetadataMap{}

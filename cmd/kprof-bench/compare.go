@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 )
 
 type compareFlags struct {
+	revisionFlags
 	accept  string
 	format  string
 	floor   float64
@@ -28,9 +30,13 @@ func compareCommand() *cobra.Command {
 	f := &compareFlags{}
 	cmd := &cobra.Command{
 		Use:   "compare OLD NEW",
-		Short: "Tell whether one file of results is worse than another",
+		Short: "Tell whether one file of results, or one revision, is worse than another",
 		Long: `Compare two files in Go's benchmark format, of run --out, of go test -bench or of
 anything else that benchstat reads. Rows of the same name are samples.
+
+Where both are revisions in git, and no files, the modules are built from the
+sources in both and measured on the same kernel, by turns in the same go: once
+each on clock icount, which is exact. Of a name that is both the file is used.
 
 Exact units (assume=exact, and all on clock icount that do not say assume=nothing)
 are compared to the digit: any difference is a change. Others are compared by
@@ -58,13 +64,15 @@ environment that differs, or, without --partial, rows that NEW lacks) and nothin
 regressed, 3 nothing was compared (a bad file, a mistake in the command line, or a
 failure of this program).`,
 		Example: `  kprof-bench compare results/recorded/backends.txt out/latest.txt --partial
-  kprof-bench compare old.txt new.txt --accept known.txt --format markdown`,
+  kprof-bench compare old.txt new.txt --accept known.txt --format markdown
+  kprof-bench compare HEAD~1 HEAD --funcs sys_getpid,sys_read --kernel 6.12`,
 		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.ExactArgs(2)(cmd, args)) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.run(cmd.Context(), args[0], args[1], cmd.OutOrStdout())
+			return f.run(cmd.Context(), [2]string(args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+	f.register(cmd)
 	cmd.Flags().StringVar(&f.accept, "accept", "", "file of changes that are known")
 	cmd.Flags().StringVar(&f.format, "format", "text", "how to print: "+strings.Join(compare.Formats, ", "))
 	cmd.Flags().Float64Var(&f.floor, "floor", 100*compare.DefaultFloor, "smallest change of a median that counts, in percent")
@@ -82,23 +90,62 @@ func notCompared(err error) error {
 	return exitError{int(compare.Failed), err.Error()}
 }
 
-func (f *compareFlags) run(_ context.Context, old, next string, w io.Writer) error {
-	o, err := f.options()
+func (f *compareFlags) run(ctx context.Context, args [2]string, stdout, stderr io.Writer) error {
+	o, err := f.judging()
 	if err != nil {
 		return notCompared(err)
 	}
-	a, err := compare.ReadFile(old)
+	old, next, err := f.sets(ctx, args, stderr)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	if err != nil {
 		return notCompared(err)
 	}
-	b, err := compare.ReadFile(next)
-	if err != nil {
-		return notCompared(err)
-	}
-	return f.report(a, b, o, w)
+	return f.report(old, next, o, stdout)
 }
 
-func (f *compareFlags) options() (compare.Options, error) {
+// sets are the two sides: of files, or measured of revisions.
+func (f *compareFlags) sets(ctx context.Context, args [2]string, stderr io.Writer) (old, next *compare.Set, err error) {
+	var commits [2]string
+	files := 0
+	for i, arg := range args {
+		_, missing := os.Stat(arg)
+		commit, noCommit := commitOf(ctx, arg)
+		switch {
+		case missing == nil && noCommit == nil:
+			fmt.Fprintf(stderr, "kprof-bench: %s is a file and a revision; the file is used\n", arg)
+			files++
+		case missing == nil:
+			files++
+		case noCommit != nil:
+			return nil, nil, fmt.Errorf("%w, and there is no revision of that name in git", missing)
+		}
+		commits[i] = commit
+	}
+	switch files {
+	case 0:
+		return f.measureRevisions(ctx, args, commits, stderr)
+	case 1:
+		return nil, nil, fmt.Errorf("of %s and %s one is a file and one a revision; give two of a kind", args[0], args[1])
+	}
+	return f.files(args)
+}
+
+func (f *compareFlags) files(args [2]string) (old, next *compare.Set, err error) {
+	for _, name := range revisionFlagNames {
+		if f.given(name) {
+			return nil, nil, fmt.Errorf("--%s says how revisions are measured; %s and %s are files", name, args[0], args[1])
+		}
+	}
+	if old, err = compare.ReadFile(args[0]); err != nil {
+		return nil, nil, err
+	}
+	next, err = compare.ReadFile(args[1])
+	return old, next, err
+}
+
+func (f *compareFlags) judging() (compare.Options, error) {
 	o := compare.Options{Alpha: f.alpha, Floor: f.floor / 100, Partial: f.partial, Today: time.Now()}
 	if err := compare.CheckFormat(f.format); err != nil {
 		return o, fmt.Errorf("--format: %w", err)
