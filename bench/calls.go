@@ -26,9 +26,30 @@ type round struct{ n, of int }
 
 func (r round) String() string { return fmt.Sprintf("%d of %d", r.n+1, r.of) }
 
-// share is the round's part of the calls. The last rounds get what cannot be
-// divided evenly.
-func (r round) share(calls int) int { return calls*(r.n+1)/r.of - calls*r.n/r.of }
+// shortPart is the part of the calls that each but the last of uneven rounds has.
+const shortPart = 15
+
+// share is the round's part of the calls. Of uneven rounds the last one is by far
+// the longest; of others the last ones get what cannot be divided evenly.
+func (r round) share(calls int, uneven bool) int {
+	switch short := max(calls/shortPart, 1); {
+	case !uneven:
+		return calls*(r.n+1)/r.of - calls*r.n/r.of
+	case r.n < r.of-1:
+		return short
+	default:
+		return calls - short*(r.of-1)
+	}
+}
+
+// uneven tells whether the rounds of a target need not be of one length.
+// Profiler.ko is loaded anew in each, and an error in one of so many calls shows
+// where as many are made at a stretch. Only where nothing drifts can that be: time
+// is exact, no rate is to be held, and calls are so much alike that they are timed
+// by the batch.
+func (l *lab) uneven(t target) bool {
+	return l.Clock.Exact() && l.rate.IsMax() && t.gen.Batch > 1
+}
 
 // quickBatches are enough for a median on a clock that counts instructions.
 const quickBatches = 10
@@ -39,11 +60,10 @@ type driven struct {
 	base []float64 // what a call took in each batch without the profiler
 	pace pace      // likewise
 	by   []probed  // one for each backend
-	sums []counted // likewise
 }
 
 func (l *lab) newDriven(t target) *driven {
-	d := &driven{target: t, pace: newPace(), sums: make([]counted, len(l.Backends))}
+	d := &driven{target: t, pace: newPace()}
 	for _, b := range l.Backends {
 		d.by = append(d.by, probed{
 			fn: t.fn, backend: b, rate: rateName(l.rate), threads: l.threads, pace: newPace(), allocates: t.gen.Allocates,
@@ -75,9 +95,9 @@ func (l *lab) callsAt(ctx context.Context, targets []target) error {
 		if err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
-		for i, p := range d.by {
+		for _, p := range d.by {
 			p.against(truth)
-			l.addDriven(d, i, p)
+			l.addDriven(d, p)
 		}
 	}
 	return nil
@@ -99,9 +119,9 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 			return err
 		}
 		for _, d := range all {
-			for i, p := range d.by {
+			for _, p := range d.by {
 				p.costOnly = true
-				l.addDriven(d, i, p)
+				l.addDriven(d, p)
 			}
 		}
 		return nil
@@ -109,19 +129,18 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 }
 
 // addDriven adds what was measured of a target by a backend.
-func (l *lab) addDriven(d *driven, backend int, p probed) {
+func (l *lab) addDriven(d *driven, p probed) {
 	if !d.supports(p.backend) {
 		l.add(nil, []Check{notSupported(p.name(), d.notDirect)})
 		return
 	}
-	c := d.sums[backend]
-	p.base, p.basePace, p.reported, p.missed, p.average = d.base, d.pace, c.calls, c.missed, c.average()
-	checks := p.checks(l.Clock)
+	p.base, p.basePace = d.base, d.pace
+	p.count()
+	l.addProbed(p)
 	if !l.rate.IsMax() {
-		checks = append(checks, p.pace.check(p.name(), l.Clock, l.AllowSlow || l.sweep))
+		l.add(nil, []Check{p.pace.check(p.name(), l.Clock, l.AllowSlow || l.sweep)})
 		l.slow = l.slow || !p.pace.held(l.Clock)
 	}
-	l.addProbed(p, checks)
 }
 
 // driveAll drives the targets in rounds.
@@ -196,11 +215,9 @@ func (l *lab) probedGroup(ctx context.Context, group []*driven, r round, backend
 	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
 		for _, d := range group {
 			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %s", d.fn, b, r))
-			c, err := l.driveProbed(ctx, d.target, r, prof, &d.by[backend])
-			if err != nil {
+			if err := l.driveProbed(ctx, d.target, r, prof, &d.by[backend]); err != nil {
 				return fmt.Errorf("%s: %w", d.fn, err)
 			}
-			d.sums[backend] = d.sums[backend].plus(c)
 		}
 		return nil
 	}, b.params(args(targets))...)
@@ -216,33 +233,30 @@ func (l *lab) driveBare(ctx context.Context, t target, r round) (*workloads.Resu
 	return l.drive(ctx, t, r, files)
 }
 
-// driveProbed drives a function with the profiler loaded, adds what was
-// measured to p, and returns what the profiler counted meanwhile.
-func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.Profiler, p *probed) (counted, error) {
+// driveProbed drives a function with the profiler loaded, and adds what was
+// measured to p.
+func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.Profiler, p *probed) error {
 	files, err := openAll(prof.StatsPath(), filepath.Join(filepath.Dir(prof.StatsPath()), "missed"))
 	if err != nil {
-		return counted{}, err
+		return err
 	}
 	defer closeAll(files)
 	r, err := l.drive(ctx, t, part, files)
 	if err != nil {
-		return counted{}, err
+		return err
 	}
 	if err := wantBackend(prof, t.fn, p.backend); err != nil {
-		return counted{}, err
+		return err
 	}
-	before, err := parseReadings(r.Before)
+	s, err := spanOf(t.fn, r.Before, r.After)
 	if err != nil {
-		return counted{}, err
-	}
-	after, err := parseReadings(r.After)
-	if err != nil {
-		return counted{}, err
+		return err
 	}
 	p.with = append(p.with, l.perCallOf(r, t.gen.Calls(t.fn))...)
 	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
 	p.pace.add(r)
-	return countedBetween(t.fn, before, after)
+	p.spans = append(p.spans, s)
+	return nil
 }
 
 // nothingToObserve stands in for `stats` and `missed` where they are not
@@ -285,16 +299,25 @@ func parseReadings(files [][]byte) (r readings, err error) {
 	return r, err
 }
 
-func countedBetween(fn string, before, after readings) (counted, error) {
-	first, err := findReading(fn, before.stats, before.missed)
+// spanOf takes what is said of one function from the files of both moments.
+func spanOf(fn string, before, after [][]byte) (span, error) {
+	first, err := parseReadings(before)
 	if err != nil {
-		return counted{}, err
+		return span{}, err
 	}
-	last, err := findReading(fn, after.stats, after.missed)
+	last, err := parseReadings(after)
 	if err != nil {
-		return counted{}, err
+		return span{}, err
 	}
-	return last.since(first), nil
+	return spanBetween(fn, first, last)
+}
+
+func spanBetween(fn string, before, after readings) (s span, err error) {
+	if s.before, err = findReading(fn, before.stats, before.missed); err != nil {
+		return s, err
+	}
+	s.after, err = findReading(fn, after.stats, after.missed)
+	return s, err
 }
 
 func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {
@@ -314,8 +337,10 @@ func wantBackend(prof *kmod.Profiler, fn string, want Backend) error {
 	return fmt.Errorf("profiler.ko does not say how it probes %s", fn)
 }
 
-func (l *lab) addProbed(p probed, checks []Check) {
-	l.add([]results.Row{p.row()}, checks)
+// addProbed judges what was measured.
+func (l *lab) addProbed(p probed) {
+	p.catches = p.sense(l.Clock)
+	l.add([]results.Row{p.row()}, p.checks(l.Clock))
 	l.result.Samples = append(l.result.Samples, p.sample())
 }
 

@@ -8,12 +8,14 @@ import "fmt"
 type Verdict string
 
 // The verdicts. NotJudged is for what cannot be told on this clock or machine,
-// NotSupported for what the module cannot do on this kernel; the detail says why.
+// NotSupported for what the module cannot do on this kernel, Blunt for a check that would hold with
+// almost any error; the detail says why.
 const (
 	Held         Verdict = "held"
 	Failed       Verdict = "FAILED"
 	NotJudged    Verdict = "not judged"
 	NotSupported Verdict = "not supported"
+	Blunt        Verdict = "catches nothing"
 )
 
 // Check is one statement of profiler.ko, held against truth.

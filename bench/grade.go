@@ -24,6 +24,7 @@ type grade struct {
 	wrongExample   string
 	missing, extra []string
 	callers        []string
+	catches        bool // a single wrong verdict would be found
 }
 
 // tally counts the verdicts on blocks of one class.
@@ -122,7 +123,7 @@ func part(of, rest int) float64 {
 
 func (g grade) row(r region, blocks int) results.Row {
 	scan := median(r.ticks)
-	return results.Row{
+	row := results.Row{
 		Name:   "LeakScan",
 		Params: []results.Param{{Key: "region", Value: r.label}, {Key: "blocks", Value: strconv.Itoa(blocks)}},
 		Iters:  r.scans,
@@ -133,6 +134,10 @@ func (g grade) row(r region, blocks int) results.Row {
 			{V: g.recall(), Unit: "recall"},
 		},
 	}
+	if g.catches {
+		row.Values = append(row.Values, results.Value{V: float64(g.right + g.wrong), Unit: "catches-verdict-1-in"})
+	}
+	return row
 }
 
 // checkVerdicts wants every verdict right. Where blocks come and go on several

@@ -53,7 +53,7 @@ func (l *lab) lengths(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("%s(%d): %w", n.fn, n.n, err)
 			}
-			l.addProbed(p, p.checks(l.Clock))
+			l.addProbed(p)
 		}
 	}
 	return nil
@@ -116,8 +116,8 @@ func (p *probed) read(prof *kmod.Profiler) error {
 	if err != nil {
 		return err
 	}
-	c := now.since(reading{})
-	p.reported, p.missed, p.average = c.calls, c.missed, c.average()
+	p.spans = []span{{after: now}}
+	p.count()
 	return nil
 }
 

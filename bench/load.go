@@ -91,7 +91,7 @@ func (l *lab) callsOf(t target) int {
 
 // drive makes one round's part of the calls.
 func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*workloads.Result, error) {
-	share := max(r.share(l.callsOf(t))/l.threads, 1)
+	share := max(r.share(l.callsOf(t), l.uneven(t))/l.threads, 1)
 	var programs []*workloads.Program
 	defer func() {
 		for _, p := range programs {

@@ -179,6 +179,11 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit calls-issued assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
 				"Unit missed better=lower assume=exact\n" +
+				"Unit catches-lost-1-in better=higher assume=exact\n" +
+				"Unit catches-untimed-1-in better=higher assume=exact\n" +
+				"Unit catches-insn/op better=lower assume=exact\n" +
+				"Unit catches-percent better=lower assume=exact\n" +
+				"Unit catches-verdict-1-in better=higher assume=exact\n" +
 				"Unit precision better=higher assume=exact\n" +
 				"Unit recall better=higher assume=exact\n",
 			row: []string{"306 base-insn/op", "9999.1 achieved-calls/s", "4945 latest-start-ns", "300 insn/op", "3 insn/word", "853 overhead-insn/op"},
@@ -234,6 +239,11 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit calls-issued assume=exact\n" +
 	"Unit calls-reported assume=exact\n" +
 	"Unit missed better=lower assume=exact\n" +
+	"Unit catches-lost-1-in better=higher assume=exact\n" +
+	"Unit catches-untimed-1-in better=higher assume=exact\n" +
+	"Unit catches-ns/op better=lower\n" +
+	"Unit catches-percent better=lower assume=exact\n" +
+	"Unit catches-verdict-1-in better=higher assume=exact\n" +
 	"Unit precision better=higher assume=exact\n" +
 	"Unit recall better=higher assume=exact\n"
 

@@ -33,6 +33,10 @@ type probed struct {
 	average  float64 // of a call according to profiler.ko
 	truth    float64 // of a call, unprobed: a mean, as it is held against an average
 
+	// spans are what reported, missed and average are made of.
+	spans   []span
+	catches catches
+
 	basePace, pace pace // without the profiler and with it
 
 	// costOnly is set when no truth was asked for: only the cost of the probe
@@ -88,6 +92,7 @@ func (p probed) row() results.Row {
 		results.Value{V: float64(p.issued), Unit: "calls-issued"},
 		results.Value{V: float64(p.reported), Unit: "calls-reported"},
 		results.Value{V: float64(p.missed), Unit: "missed"})
+	values = append(values, p.catchesValues()...)
 	values = append(values, paceValues(p.basePace, p.pace)...)
 	return results.Row{Name: "Probe", Params: params, Iters: int(p.issued), Values: values}
 }
@@ -148,26 +153,35 @@ func (p probed) slack() float64 {
 }
 
 func (p probed) checks(clock Clock) []Check {
-	name := p.name()
 	checks := []Check{p.checkInvocations(clock)}
-	if p.missed > 0 {
-		checks = append(checks, judge(false, name+": missed",
-			"profiler.ko could not time %d of %d calls", p.missed, p.reported))
+	if c := p.checkMissed(); c.Verdict != Held {
+		checks = append(checks, c)
 	}
 	if p.costOnly {
 		return checks
 	}
+	return append(checks, p.sharp(p.checkAverage(clock)))
+}
+
+func (p probed) checkAverage(clock Clock) Check {
+	name := p.name() + ": average"
 	if !clock.Exact() {
-		return append(checks, notJudged(name+": average",
-			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock))
+		return notJudged(name,
+			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock)
 	}
 	if !p.hasTruth() {
-		return append(checks, notJudged(name+": average",
-			"reported %.1f insn: nothing but profiler.ko times this function", p.average))
+		return notJudged(name, "reported %.1f insn: nothing but profiler.ko times this function", p.average)
 	}
 	slack, more := p.slack(), p.average-p.truth
-	return append(checks, judge(-slack <= more && more <= slack+p.tick(), name+": average",
-		"profiler.ko reports %.1f insn, the function takes %.1f (±%.1f)", p.average, p.truth, slack))
+	return judge(-slack <= more && more <= slack+p.tick(), name,
+		"profiler.ko reports %.1f insn, the function takes %.1f (±%.1f)", p.average, p.truth, slack)
+}
+
+// checkMissed goes by the module's own count: what it cannot time and does not
+// admit shows in no check but that of the average.
+func (p probed) checkMissed() Check {
+	return judge(p.missed == 0, p.name()+": missed",
+		"profiler.ko could not time %d of %d calls", p.missed, p.reported)
 }
 
 func (p probed) checkInvocations(clock Clock) Check {

@@ -347,10 +347,19 @@ func TestRoundsShareTheCalls(t *testing.T) {
 	for calls, want := range map[int][]int{8: {2, 2, 2, 2}, 4: {1, 1, 1, 1}, 6: {1, 2, 1, 2}, 150000: {37500, 37500, 37500, 37500}} {
 		var got []int
 		for n := range rounds {
-			got = append(got, round{n, rounds}.share(calls))
+			got = append(got, round{n, rounds}.share(calls, false))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d calls (-want +got):\n%s", calls, diff)
+		}
+	}
+	for calls, want := range map[int][]int{4: {1, 1, 1, 1}, 46: {3, 3, 3, 37}, 150000: {10000, 10000, 10000, 120000}} {
+		var got []int
+		for n := range rounds {
+			got = append(got, round{n, rounds}.share(calls, true))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d calls in uneven rounds (-want +got):\n%s", calls, diff)
 		}
 	}
 }

@@ -92,6 +92,7 @@ func (l *lab) scanRegions(ctx context.Context, prof *kmod.Profiler, names []stri
 			return fmt.Errorf("region %s: %w", regions[i].label, err)
 		}
 		g := gradeRegion(regions[i], leaks, truth)
+		g.catches = g.wrong == 0 && catchesVerdict(regions[i], leaks, truth, l.Clock)
 		l.add([]results.Row{g.row(regions[i], len(truth.blocks))}, g.checks(regions[i], l.Clock))
 	}
 	l.add(nil, checkStatus(before, after, scans))

@@ -186,10 +186,11 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, events []uin
 		return err
 	}
 	for i, t := range s.targets {
-		counted, err := countedBetween(t.fn, before, after)
+		span, err := spanBetween(t.fn, before, after)
 		if err != nil {
 			return err
 		}
+		counted := span.after.since(span.before)
 		if counted.calls > 0 {
 			s.reached[gen.Name][t.fn] = true
 		}

@@ -36,6 +36,11 @@ var units = []struct {
 	{"calls-issued", ""},
 	{"calls-reported", ""},
 	{"missed", "lower"},
+	{"catches-lost-1-in", "higher"},
+	{"catches-untimed-1-in", "higher"},
+	{"catches-insn/op", "lower"},
+	{"catches-percent", "lower"},
+	{"catches-verdict-1-in", "higher"},
 	{"precision", "higher"},
 	{"recall", "higher"},
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -141,6 +143,49 @@ func TestDefectsAreFound(t *testing.T) {
 				t.Errorf("failed checks (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What the report says that the checks catch is what they catch of a module that
+// is wrong by so much: with one backend by that, with another by less, and with the
+// third, whose figures say it, by nothing.
+func TestTheLeastThatIsCaught(t *testing.T) {
+	t.Parallel()
+	const calls, fewer = 120_000, 121_000
+	defects := []defect{
+		{"krp_text.c",
+			"	    c.entered + f->",
+			fmt.Sprintf("	    c.entered - (*f->backend->name == 'd' ? div64_u64(c.entered, %d) :\n"+
+				"	    *f->backend->name == 'k' ? div64_u64(c.entered, %d) : 0) + f->", calls, fewer)},
+		{"krp_text.c",
+			"f->name, average,\n",
+			"f->name, average + (*f->backend->name == 'd' ? 2 : *f->backend->name == 'k'),\n"},
+	}
+	got := kprofBench(t, "run", "--only", "calls", "--funcs", "sys_getpid", "--backends", "direct,rethook,kretprobe", "--json", "--profiler", sourcesWith(t, defects...))
+	got.must(t, 1, nil, nil)
+	var r bench.Result
+	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	var failed []string
+	for _, c := range r.Checks {
+		if c.Verdict == bench.Failed {
+			failed = append(failed, c.Name+": "+c.Detail)
+		}
+	}
+	want := []string{
+		"sys_getpid by direct: invocations: 150000 calls were made, profiler.ko reports 149999",
+		"sys_getpid by direct: average: profiler.ko reports 70.0 insn, the function takes 68.0 (±1.0)",
+	}
+	if diff := cmp.Diff(want, failed); diff != "" {
+		t.Errorf("failed checks (-want +got):\n%s", diff)
+	}
+	sound := rows(r.File())["sys_getpid, rethook"]
+	if n := value(t, sound, "catches-lost-1-in"); n < calls || n >= fewer {
+		t.Errorf("one call in %v is said to be caught, one in %d is and one in %d is not", n, calls, fewer)
+	}
+	if d := value(t, sound, "catches-insn/op"); d <= 1 || d > 2 {
+		t.Errorf("%v instructions are said to be caught, 2 are and 1 is not", d)
 	}
 }
 

@@ -64,6 +64,10 @@ var views = []view{
 		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},
 		{"reported", "reported-insn/op"}, {"true", "true-insn/op"}, {"bias", "bias-insn/op"},
 	}},
+	{"Probe", "the least that is caught", probeLabel, []column{
+		{"1 call lost in", "catches-lost-1-in"}, {"1 untimed in", "catches-untimed-1-in"},
+		{"insn off", "catches-insn/op"}, {"or %", "catches-percent"},
+	}},
 	{"Probe", "calls at a rate, in insn", probeLabel, []column{
 		{"calls/s", "achieved-calls/s"}, {"latest start, ns", "latest-start-ns"},
 		{"p50 bare", "base-p50-latency-insn"}, {"p50", "p50-latency-insn"},
@@ -74,6 +78,7 @@ var views = []view{
 	{"LeakScan", "a leak scan", scanLabel, []column{
 		{"insn", "insn/op"}, {"insn/word", "insn/word"}, {"in the loop", "loop-insn/word"},
 		{"whole read", "whole-insn/op"}, {"insn/line", "insn/line"}, {"precision", "precision"}, {"recall", "recall"},
+		{"catches 1 in", "catches-verdict-1-in"},
 	}},
 	{"VmallocPair", "vmalloc and vfree, in insn", pairLabel, []column{
 		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},

@@ -52,7 +52,10 @@ func (t *tally) add(w io.Writer, of string, checks []bench.Check) {
 			t.held++
 		case bench.NotJudged:
 			t.open++
-		case bench.NotSupported:
+		case bench.NotSupported, bench.Blunt:
+			if c.Verdict == bench.Blunt {
+				t.open++
+			}
 			fmt.Fprintf(w, "%s%s: %s: %s\n", of, c.Name, c.Verdict, c.Detail)
 		default:
 			t.failed++
