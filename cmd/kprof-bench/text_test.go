@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"kprof-bench/bench"
@@ -33,7 +34,7 @@ func specimen(clock bench.Clock) *bench.Result {
 			},
 			{
 				Name: "LeakScan", Params: []results.Param{{Key: "region", Value: "directmap"}, {Key: "blocks", Value: "1003"}}, Iters: 1,
-				Values: []results.Value{unit(166193988, "insn/op"), unit(2.4771, "insn/word"), {V: 0.98, Unit: "precision"}, {V: 0.9377, Unit: "recall"}},
+				Values: []results.Value{unit(166193988, "insn/op"), unit(2.4771, "insn/word"), {V: 0.98, Unit: "precision"}, {V: 0.9377, Unit: "recall"}, {V: 1003, Unit: "catches-verdict-1-in"}},
 			},
 			{
 				Name:   "Probe",
@@ -43,6 +44,7 @@ func specimen(clock bench.Clock) *bench.Result {
 					unit(5.1234, "base-insn/op"), unit(518, "probed-insn/op"), unit(512.8766, "overhead-insn/op"),
 					unit(217, "reported-insn/op"), unit(5, "true-insn/op"), unit(212, "bias-insn/op"),
 					{V: 8000, Unit: "calls-issued"}, {V: 8000, Unit: "calls-reported"}, {V: 0, Unit: "missed"},
+					{V: 8000, Unit: "catches-lost-1-in"}, {V: 7999, Unit: "catches-untimed-1-in"}, unit(1.51, "catches-insn/op"), {V: 30.2, Unit: "catches-percent"},
 				},
 			},
 			{
@@ -62,6 +64,7 @@ func specimen(clock bench.Clock) *bench.Result {
 			{Name: "tb_work(1): invocations", Verdict: bench.Held, Detail: "8000 calls were made, profiler.ko reports 8000"},
 			{Name: "sys_read: invocations", Verdict: bench.Failed, Detail: "2000 calls were made, profiler.ko reports 1999"},
 			{Name: "sys_read: average", Verdict: bench.NotJudged, Detail: "reported 279 ns, true 68 ns"},
+			{Name: "sys_read: average", Verdict: bench.Blunt, Detail: "half would pass"},
 			{Name: "leak scan: losses", Verdict: bench.Held, Detail: "profiler.ko admits to none"},
 		},
 		Samples: []bench.Sample{{Row: "Probe/func=tb_work/n=1", Base: []float64{5, 5.1234, 6}, With: []float64{518}}},
@@ -96,6 +99,8 @@ func TestLastLine(t *testing.T) {
 		"all held":            {[]bench.Verdict{held, held}, "PASS: 2 checks held, 0 failed\n"},
 		"one is open":         {[]bench.Verdict{held, open}, "PASS: 1 checks held, 0 failed, 1 could not be judged\n"},
 		"one failed":          {[]bench.Verdict{held, failed}, "FAILED  f: calls: 2, not 1\nFAIL: 1 checks held, 1 failed\n"},
+		"one is blunt":        {[]bench.Verdict{held, bench.Blunt}, "f: calls: catches nothing: 2, not 1\nPASS: 1 checks held, 0 failed, 1 could not be judged\n"},
+		"all are blunt":       {[]bench.Verdict{bench.Blunt}, "f: calls: catches nothing: 2, not 1\nFAIL: 0 checks held, 0 failed, 1 could not be judged\n"},
 		"nothing was judged":  {[]bench.Verdict{open}, "FAIL: 0 checks held, 0 failed, 1 could not be judged\n"},
 		"nothing was checked": {nil, "FAIL: 0 checks held, 0 failed\n"},
 	} {
@@ -108,7 +113,7 @@ func TestLastLine(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got.String(), err, test.want)
 		}
 		// The exit code is made of the same checks.
-		if good, pass := (&bench.Result{Checks: checks}).Good(), test.want[:4] == "PASS"; good != pass {
+		if good, pass := (&bench.Result{Checks: checks}).Good(), strings.Contains(test.want, "PASS: "); good != pass {
 			t.Errorf("%s: good is %v and the last line %q", name, good, test.want)
 		}
 	}
