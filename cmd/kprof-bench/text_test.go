@@ -64,7 +64,6 @@ func specimen(clock bench.Clock) *bench.Result {
 			{Name: "tb_work(1): invocations", Verdict: bench.Held, Detail: "8000 calls were made, profiler.ko reports 8000"},
 			{Name: "sys_read: invocations", Verdict: bench.Failed, Detail: "2000 calls were made, profiler.ko reports 1999"},
 			{Name: "sys_read: average", Verdict: bench.NotJudged, Detail: "reported 279 ns, true 68 ns"},
-			{Name: "sys_read: average", Verdict: bench.Blunt, Detail: "half would pass"},
 			{Name: "leak scan: losses", Verdict: bench.Held, Detail: "profiler.ko admits to none"},
 		},
 		Samples: []bench.Sample{{Row: "Probe/func=tb_work/n=1", Base: []float64{5, 5.1234, 6}, With: []float64{518}}},
