@@ -24,6 +24,9 @@ const (
 	Latency  Experiment = "latency"  // scans by size of the region and number of blocks
 )
 
+// Command is what is done instead of all others when [Options].Cmd is given.
+const Command Experiment = "command"
+
 var allExperiments = []Experiment{Leaks, Pairs, Lengths, Counts, Calls, Overhead, Latency}
 
 // DefaultExperiments are those of a run that names none: all but [Counts] and

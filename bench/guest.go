@@ -145,6 +145,11 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	o.Env = append(o.Env, modules.env()...)
 	cfg.Retries = retries
+	if o.Does(Command) {
+		if err := h.addBusybox(ctx, &cfg); err != nil {
+			return nil, err
+		}
+	}
 	out, err := h.boot(ctx, cfg, job{Run: &o}, nil)
 	if err != nil {
 		return nil, err
@@ -188,11 +193,9 @@ func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, outpu
 	}
 	cfg := h.config(k, modules)
 	cfg.Clock = guest.Clock(clock)
-	busybox, err := kernels.Unpack(ctx, "busybox-static", kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
-	if err != nil {
+	if err := h.addBusybox(ctx, &cfg); err != nil {
 		return nil, 0, err
 	}
-	cfg.Files = append(cfg.Files, guest.File{Path: "/bin/busybox", Mode: 0o755, Source: filepath.Join(busybox, "bin/busybox")})
 	status := -1
 	out, err := h.boot(ctx, cfg, job{Exec: argv}, func(r guest.Record) {
 		var text []byte
@@ -204,6 +207,14 @@ func (h Host) ExecInGuest(ctx context.Context, clock Clock, argv []string, outpu
 		}
 	})
 	return out, status, err
+}
+
+func (h Host) addBusybox(ctx context.Context, cfg *guest.Config) error {
+	busybox, err := kernels.Unpack(ctx, "busybox-static", kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	if err == nil {
+		cfg.Files = append(cfg.Files, guest.File{Path: "/bin/busybox", Mode: 0o755, Source: filepath.Join(busybox, "bin/busybox")})
+	}
+	return err
 }
 
 // Prepare has all that a guest needs fetched and built, so that it can be
@@ -362,6 +373,11 @@ func GuestMain() {
 }
 
 func runJob(ctx context.Context, o Options, ch *guest.Channel) error {
+	if o.Does(Command) {
+		if err := installBusybox(); err != nil {
+			return err
+		}
+	}
 	result, err := Run(ctx, o, func(what string) { _ = ch.Send(progressKind, what) })
 	if err != nil {
 		return err
@@ -375,9 +391,16 @@ func runJob(ctx context.Context, o Options, ch *guest.Channel) error {
 	return nil
 }
 
-func execJob(ctx context.Context, argv []string, ch *guest.Channel) error {
+func installBusybox() error {
 	if out, err := exec.Command("/bin/busybox", "--install", "-s", "/bin").CombinedOutput(); err != nil {
 		return fmt.Errorf("busybox: %w: %s", err, out)
+	}
+	return nil
+}
+
+func execJob(ctx context.Context, argv []string, ch *guest.Channel) error {
+	if err := installBusybox(); err != nil {
+		return err
 	}
 	if err := os.Symlink(guest.InitPath, guestSelf); err != nil {
 		return err

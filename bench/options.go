@@ -3,7 +3,9 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"kprof-bench/results"
 )
@@ -31,6 +33,8 @@ type Options struct {
 	// Funcs are the functions to profile, as a user types them, or [AllFuncs].
 	// They go with [Counts], [Calls] and [Overhead].
 	Funcs []string
+	// Cmd is a command for /bin/sh that calls the functions, with [Command].
+	Cmd string
 	// Backends are the ways of probing that are measured; [DefaultBackends] if
 	// there is none.
 	Backends []Backend
@@ -60,6 +64,9 @@ type Options struct {
 // Check tells whether the options make sense, before anything is done. The
 // error says what to do.
 func (o Options) Check() error {
+	if err := o.checkCmd(); err != nil {
+		return err
+	}
 	if _, _, err := o.loads(); err != nil {
 		return err
 	}
@@ -76,8 +83,21 @@ func (o Options) Check() error {
 	return err
 }
 
+func (o Options) checkCmd() error {
+	switch {
+	case o.Does(Command) && strings.TrimSpace(o.Cmd) == "":
+		return errors.New("the command is empty; say what calls the functions")
+	case strings.ContainsAny(o.Cmd, "\n\x00"):
+		return fmt.Errorf("command %q: must be one line; put more into a script", o.Cmd)
+	}
+	return nil
+}
+
 // targets are the functions to drive, none if they are not to be.
 func (o Options) targets() ([]target, error) {
+	if o.Does(Command) {
+		return commandTargets(o.Funcs)
+	}
 	if o.Does(Calls) || o.Does(Counts) || o.Does(Overhead) {
 		return findTargets(o.Funcs)
 	}

@@ -177,6 +177,7 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit p99.9-latency-insn better=lower assume=exact\n" +
 				"Unit max-latency-insn better=lower assume=exact\n" +
 				"Unit calls-issued assume=exact\n" +
+				"Unit calls-counted assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
 				"Unit missed better=lower assume=exact\n" +
 				"Unit catches-lost-1-in better=higher assume=exact\n" +
@@ -237,6 +238,7 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit p99.9-latency-ns better=lower\n" +
 	"Unit max-latency-ns better=lower\n" +
 	"Unit calls-issued assume=exact\n" +
+	"Unit calls-counted assume=exact\n" +
 	"Unit calls-reported assume=exact\n" +
 	"Unit missed better=lower assume=exact\n" +
 	"Unit catches-lost-1-in better=higher assume=exact\n" +

@@ -111,6 +111,7 @@ func (l *lab) experiments(ctx context.Context, targets []target) error {
 		{Counts, "invocations", func(ctx context.Context) error { return l.counts(ctx, targets) }},
 		{Calls, "system calls", func(ctx context.Context) error { return l.calls(ctx, targets) }},
 		{Overhead, "cost of a probe", func(ctx context.Context) error { return l.overhead(ctx, targets) }},
+		{Command, "command", func(ctx context.Context) error { return l.userCommand(ctx, targets) }},
 		{Latency, "latency of leak scans", l.latency},
 	} {
 		if !l.Does(e.name) {
@@ -186,6 +187,9 @@ func environment(o Options) ([]results.Config, error) {
 		{Key: "clock", Value: string(o.Clock)},
 		{Key: "vcpus", Value: strconv.Itoa(runtime.NumCPU())},
 		{Key: "cpu", Value: cpu},
+	}
+	if o.Cmd != "" {
+		env = append(env, results.Config{Key: "command", Value: o.Cmd})
 	}
 	return append(env, o.Env...), nil
 }

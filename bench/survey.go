@@ -69,12 +69,7 @@ func unsupported(targets []target, b Backend) []Check {
 func (l *lab) survey(ctx context.Context, targets []target, plan surveyPlan) (reached, error) {
 	all := reached{}
 	for _, b := range l.Backends {
-		s := survey{surveyPlan: plan, reached: all, backend: b, shared: !l.ownKernel()}
-		for _, t := range targets {
-			if t.supports(b) {
-				s.targets = append(s.targets, t)
-			}
-		}
+		s := survey{surveyPlan: plan, reached: all, backend: b, shared: !l.ownKernel(), targets: able(targets, b)}
 		if len(s.targets) == 0 {
 			continue
 		}
@@ -100,11 +95,7 @@ type survey struct {
 }
 
 func (l *lab) surveyBy(ctx context.Context, s *survey) error {
-	var funcs []string
-	for _, t := range s.targets {
-		funcs = append(funcs, t.fn)
-	}
-	return l.withProfiler(funcs, func(prof *kmod.Profiler) (err error) {
+	return l.withProfiler(s.functions(), func(prof *kmod.Profiler) (err error) {
 		if err := l.openCounters(s); err != nil {
 			return err
 		}
@@ -117,6 +108,14 @@ func (l *lab) surveyBy(ctx context.Context, s *survey) error {
 		}
 		return nil
 	}, s.backend.params(args(s.targets))...)
+}
+
+func (s *survey) functions() []string {
+	var funcs []string
+	for _, t := range s.targets {
+		funcs = append(funcs, t.fn)
+	}
+	return funcs
 }
 
 // openCounters has perf events count what the module counts.

@@ -38,15 +38,21 @@ func findTargets(funcs []string) ([]target, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(targets, func(t target) bool { return t.fn == fn }) {
-			return nil, fmt.Errorf("%s is given twice", fn)
-		}
 		targets = append(targets, target{fn: fn, gen: gen})
 	}
 	if len(targets) == 0 {
 		return nil, fmt.Errorf("no functions are given: say which with --funcs, or what else to do with --only")
 	}
-	return targets, nil
+	return targets, noneTwice(targets)
+}
+
+func noneTwice(targets []target) error {
+	for i, t := range targets {
+		if slices.ContainsFunc(targets[:i], func(other target) bool { return other.fn == t.fn }) {
+			return fmt.Errorf("%s is given twice", t.fn)
+		}
+	}
+	return nil
 }
 
 func allTargets() []target {
@@ -131,6 +137,11 @@ func (t target) supports(b Backend) bool {
 	return t.notDirect == "" || name != string(Direct)
 }
 
+// able are those that a backend supports.
+func able(targets []target, b Backend) []target {
+	return slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return !t.supports(b) })
+}
+
 // args is what the parameter args of profiler.ko says of functions.
 func args(targets []target) string {
 	words := testbedArgs
@@ -185,7 +196,8 @@ func (l *lab) settle(targets []target) ([]target, error) {
 		targets, lacking = present(targets, symbols)
 		l.add(nil, lacking)
 	}
-	if slices.ContainsFunc(targets, func(t target) bool { return t.gen.Loopback }) {
+	loopback := slices.ContainsFunc(targets, func(t target) bool { return t.gen.Loopback })
+	if loopback || l.Cmd != "" && l.ownKernel() {
 		if err := needLoopback(l.ownKernel()); err != nil {
 			return nil, err
 		}

@@ -34,6 +34,7 @@ var units = []struct {
 	{"p99.9-latency-insn", "lower"},
 	{"max-latency-insn", "lower"},
 	{"calls-issued", ""},
+	{"calls-counted", ""},
 	{"calls-reported", ""},
 	{"missed", "lower"},
 	{"catches-lost-1-in", "higher"},

@@ -319,12 +319,16 @@ func TestExec(t *testing.T) {
 		kprof-bench run --native --modules /modules --funcs sys_getpid --calls 400 --out /tmp/results.txt || exit 1
 		grep -E '^(kernel|clock|vcpus|module):|^Unit overhead|Probe.*sys_getpid' /tmp/results.txt
 		grep -E '^(profiler|kprof_testbed) ' /proc/modules; ls -d /sys/class/qeexo
+		kprof-bench run --native --modules /modules --funcs sys_fsync,vfs_write --cmd 'dd if=/dev/zero of=/tmp/x bs=4k count=10 conv=fsync' --out /tmp/command.txt
+		grep Command /tmp/command.txt
+		kprof-bench run --native --modules /modules --funcs sys_fsync --cmd 'echo sorry; exit 7'; echo "command $?"
 		kprof-bench run --native --modules /bin --funcs sys_getpid; echo "without modules $?"
 		exit 42`)
 	got.must(t, 42, []string{
 		"out\n", "err\n", "clock native, 2 vCPU, module file-", "\nPASS: ", " 0 failed, ",
 		"a call, in ns", "a leak scan  ", "vmalloc and vfree, in ns",
 		"\nclock: native\nvcpus: 2\nmodule: file-", "\nUnit overhead-ns/op better=lower\n",
+		`kprof-bench: command: "echo sorry; exit 7" ended with exit status 7; its output ends with:`+"\nsorry\ncommand 2\n",
 		"/sys/class/qeexo: No such file or directory\n",
 		"kprof-bench: open /bin/profiler.ko: no such file or directory\nwithout modules 2\n",
 	}, []string{"boot\n"})
@@ -334,6 +338,14 @@ func TestExec(t *testing.T) {
 	for _, b := range bench.DefaultBackends {
 		if !regexp.MustCompile(`\nBenchmarkProbe/func=sys_getpid/backend=` + string(b) + `/rate=max  400 .*  400 calls-issued  400 calls-reported  0 missed\n`).MatchString(got.stdout) {
 			t.Errorf("not 400 calls were counted by %s", b)
+		}
+	}
+	// dd writes ten blocks, and then a report.
+	for _, b := range bench.DefaultBackends {
+		for fn, calls := range map[string]int{"sys_fsync": 1, "vfs_write": 11} {
+			if !strings.Contains(got.stdout, fmt.Sprintf("\nBenchmarkCommand/func=%s/backend=%s  %d  %d calls-counted  %d calls-reported  0 missed  ", fn, b, calls, calls, calls)) {
+				t.Errorf("not %d calls of %s by a command were counted by %s", calls, fn, b)
+			}
 		}
 	}
 	if regexp.MustCompile(`\n(profiler|kprof_testbed) `).MatchString(got.stdout) {

@@ -20,6 +20,7 @@ type runFlags struct {
 	hostFlags
 	only          []string
 	funcs         []string
+	cmd           string
 	by            []string
 	rate          string
 	slow          bool
@@ -58,6 +59,12 @@ The experiments are
 All but counts alone, overhead and latency are done unless --only says which. The
 guest of latency has 1.5 GiB of memory.
 
+Functions that no generator calls are called by --cmd, a command that /bin/sh of
+the guest, which is busybox, or of this machine with --native runs once for each
+backend, and that must end with exit status 0. What is counted is then held
+against perf events at kprobes, which count the same interval, of all processes,
+and the averages are shown and not judged.
+
 With several kernels, or all, which are those of the standard flavour, as many
 guests run at the same time as there are processors, but in real time one by one.
 The table has columns for each, and the results go into one file. The modules
@@ -75,6 +82,7 @@ comes before what it reported, and that before what says nothing of the module.`
   kprof-bench run --funcs sys_getpid --only overhead --profiler kmod/profiler
   kprof-bench run --only leaks --kernel-image arch/x86/boot/bzImage --headers .
   kprof-bench run --only counts --funcs all
+  kprof-bench run --funcs vfs_truncate --cmd 'for i in 1 2 3; do >/tmp/x; done'
   kprof-bench run --funcs sys_read --rate 10000/s --out read.txt
   kprof-bench run --only leaks --seed 7`,
 		Args: cobra.NoArgs,
@@ -85,6 +93,7 @@ comes before what it reported, and that before what says nothing of the module.`
 	f.registerGuest(cmd)
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid, or all: see kprof-bench workloads")
+	cmd.Flags().StringVar(&f.cmd, "cmd", "", "have this command of the shell call the functions, once for each backend, instead of a generator")
 	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)},
 		"ways of probing that are measured: direct, rethook, kretprobe, direct+hist, rethook+hist, kretprobe+hist, or all")
 	cmd.Flags().StringVar(&f.rate, "rate", "max", "rate of calls: 10000/s, poisson:10000/s, bursts:50:10000/s, ramp:10/s:10000/s, max, or several one after the other: 10/s..10000/s or 10/s..max")
@@ -148,8 +157,24 @@ func (f *runFlags) options() (bench.Options, error) {
 	if err != nil {
 		return bench.Options{}, err
 	}
-	o := bench.Options{Only: only, Funcs: f.funcs, Backends: backends, Rate: f.rate, AllowSlow: f.slow, Threads: f.threads, CPUs: f.cpus, Warmup: f.warmup, Calls: f.calls, Clock: clock}
+	if f.given("cmd") {
+		if only, err = f.onlyCommand(); err != nil {
+			return bench.Options{}, err
+		}
+	}
+	o := bench.Options{Only: only, Funcs: f.funcs, Cmd: f.cmd, Backends: backends, Rate: f.rate, AllowSlow: f.slow, Threads: f.threads, CPUs: f.cpus, Warmup: f.warmup, Calls: f.calls, Clock: clock}
 	return o, o.Check()
+}
+
+// onlyCommand is what is done with --cmd, which leaves other flags without a
+// meaning.
+func (f *runFlags) onlyCommand() ([]bench.Experiment, error) {
+	for _, flag := range []string{"only", "rate", "allow-slow", "threads", "cpus", "warmup", "calls"} {
+		if f.given(flag) {
+			return nil, fmt.Errorf("--%s is for the generators' calls, and --cmd makes its own, once for each backend; leave one of them out", flag)
+		}
+	}
+	return []bench.Experiment{bench.Command}, nil
 }
 
 // checkWritable tells before the run, not after it, that its results could

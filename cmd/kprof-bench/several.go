@@ -82,6 +82,9 @@ var kernelViews = []kernelView{
 		{"overhead", valueCell("overhead-insn/op")}, {"bias", valueCell("bias-insn/op")},
 		{"calls/s", valueCell("achieved-calls/s")},
 	}},
+	{"Command", "calls by the command, in insn", commandLabel, []kernelColumn{
+		{"perf events", valueCell("calls-counted")}, {"counted", valueCell("calls-reported")}, {"reported", valueCell("reported-insn/op")},
+	}},
 	{"LeakScan", "a leak scan", scanLabel, []kernelColumn{
 		{"insn/word", valueCell("insn/word")}, {"whole read", valueCell("whole-insn/op")},
 		{"prec/recall", rightCell},

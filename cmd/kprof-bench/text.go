@@ -75,6 +75,10 @@ var views = []view{
 		{"p99 bare", "base-p99-latency-insn"}, {"p99", "p99-latency-insn"},
 		{"p99.9 bare", "base-p99.9-latency-insn"}, {"p99.9", "p99.9-latency-insn"},
 	}},
+	{"Command", "calls by the command, in insn", commandLabel, []column{
+		{"perf events", "calls-counted"}, {"counted", "calls-reported"}, {"missed", "missed"},
+		{"reported", "reported-insn/op"}, {"catches 1 lost in", "catches-lost-1-in"},
+	}},
 	{"LeakScan", "a leak scan", scanLabel, []column{
 		{"insn", "insn/op"}, {"insn/word", "insn/word"}, {"in the loop", "loop-insn/word"},
 		{"whole read", "whole-insn/op"}, {"insn/line", "insn/line"}, {"precision", "precision"}, {"recall", "recall"},
@@ -108,6 +112,8 @@ func probeLabel(r results.Row) string {
 	}
 	return name + ", " + param(r, "backend")
 }
+
+func commandLabel(r results.Row) string { return param(r, "func") + ", " + param(r, "backend") }
 
 func scanLabel(r results.Row) string {
 	return param(r, "region") + ", " + param(r, "blocks") + " blocks"
