@@ -328,7 +328,7 @@ func TestExec(t *testing.T) {
 		"out\n", "err\n", "clock native, 2 vCPU, module file-", "\nPASS: ", " 0 failed, ",
 		"a call, in ns", "a leak scan  ", "vmalloc and vfree, in ns",
 		"\nclock: native\nvcpus: 2\nmodule: file-", "\nUnit overhead-ns/op better=lower\n",
-		`kprof-bench: command: "echo sorry; exit 7" ended with exit status 7; its output ends with:`+"\nsorry\ncommand 2\n",
+		`kprof-bench: command: "echo sorry; exit 7" ended with exit status 7; its output ends with:` + "\nsorry\ncommand 2\n",
 		"/sys/class/qeexo: No such file or directory\n",
 		"kprof-bench: open /bin/profiler.ko: no such file or directory\nwithout modules 2\n",
 	}, []string{"boot\n"})
