@@ -288,3 +288,28 @@ func TestContradictions(t *testing.T) {
 		}
 	}
 }
+
+// Files that are read one by one are samples together.
+func TestAdd(t *testing.T) {
+	old, next := read(t, "old", repeated(100, 101)), read(t, "new", repeated(200, 201))
+	for i := range 2 {
+		for set, base := range map[*Set]float64{old: 100, next: 200} {
+			if err := set.Add(read(t, "more", repeated(base+float64(2+2*i), base+float64(3+2*i)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r, err := Compare(old, next, usual())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.Comparisons[0]; c.Verdict != Worse || c.Old.N != 6 || c.New.N != 6 || c.Old.Value != 102.5 || c.New.Value != 202.5 {
+		t.Errorf("%s: %+v, %+v", c.verdict(), c.Old, c.New)
+	}
+	if err := old.Add(read(t, "other", "Unit x better=lower\nBenchmarkA 1 1 x\n")); err != nil {
+		t.Error(err)
+	}
+	if err := old.Add(read(t, "other", "Unit x better=higher\nBenchmarkA 1 1 x\n")); err == nil {
+		t.Error("no error for files that contradict each other")
+	}
+}

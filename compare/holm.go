@@ -36,24 +36,35 @@ func leastP(n1, n2 int) float64 {
 	return min(1, 2/orders)
 }
 
-// canTell tells whether test i could have been significant at alpha beside the
-// others if its p value had been p.
-func canTell(all []float64, i int, p, alpha float64) bool {
-	if p > alpha {
-		return false
+// canTell tells whether the test that gave own, one of the sorted p values, would
+// be significant at alpha beside the others if it had given p.
+func canTell(sorted []float64, own, p, alpha float64) bool {
+	left := float64(len(sorted))
+	skipped := false
+	for _, other := range sorted {
+		if other == own && !skipped {
+			skipped = true
+			continue
+		}
+		if other >= p {
+			break
+		}
+		if left*other > alpha {
+			return false // the procedure ends before it comes to p
+		}
+		left--
 	}
-	other := slices.Clone(all)
-	other[i] = p
-	return holm(other)[i] <= alpha
+	return left*p <= alpha
 }
 
 // mostSamples is where the search for enough of them ends.
 const mostSamples = 1000
 
-// enough is how many samples of both sides test i needs to become significant.
-func enough(all []float64, i int, alpha float64) int {
+// enough is how many samples of both sides that test needs to be able to become
+// significant.
+func enough(sorted []float64, own, alpha float64) int {
 	n := 1
-	for n < mostSamples && !canTell(all, i, leastP(n, n), alpha) {
+	for n < mostSamples && !canTell(sorted, own, leastP(n, n), alpha) {
 		n++
 	}
 	return n

@@ -4,6 +4,8 @@ package compare
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"golang.org/x/perf/benchmath"
@@ -70,9 +72,33 @@ func TestEnough(t *testing.T) {
 	}{
 		"alone": {[]float64{1}, 4}, "beside nine that say nothing": {idle, 6}, "beside nine that are certain": {busy, 4},
 	} {
-		if got := enough(test.p, len(test.p)/3, 0.05); got != test.want {
+		if got := enough(slices.Sorted(slices.Values(test.p)), 1, 0.05); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
 		}
+	}
+}
+
+// That a test could have been significant is what Holm's procedure says when its
+// p value is replaced.
+func TestCanTell(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	said := map[bool]int{}
+	for range 5000 {
+		p := make([]float64, 1+r.IntN(6))
+		for i := range p {
+			p[i] = float64(r.IntN(20)) / 200 // some are equal
+		}
+		i, least := r.IntN(len(p)), float64(r.IntN(20))/200
+		got := canTell(slices.Sorted(slices.Values(p)), p[i], least, 0.05)
+		said[got]++
+		replaced := slices.Clone(p)
+		replaced[i] = least
+		if want := holm(replaced)[i] <= 0.05; got != want {
+			t.Fatalf("%v, %v in place of %v: %v", p, least, p[i], got)
+		}
+	}
+	if said[true] < 100 || said[false] < 100 {
+		t.Errorf("one answer is rare: %v", said)
 	}
 }
 

@@ -113,17 +113,19 @@ func judgeNoisy(noisy []*Comparison, o Options) {
 	for i, c := range noisy {
 		p[i] = *c.P
 	}
+	sorted := slices.Sorted(slices.Values(p))
 	for i, adjusted := range holm(p) {
 		noisy[i].Adjusted = &adjusted
-		noisy[i].judge(p, i, o)
+		noisy[i].judge(sorted, o)
 	}
 }
 
-func (c *Comparison) judge(p []float64, i int, o Options) {
+// judge gives a verdict beside the sorted p values of all.
+func (c *Comparison) judge(sorted []float64, o Options) {
 	size := change(c.Old.Value, c.New.Value)
 	switch {
-	case *c.Adjusted > o.Alpha && !canTell(p, i, leastP(c.Old.N, c.New.N), o.Alpha):
-		c.Verdict, c.Why = Unknown, tooFew(c.Old.N, c.New.N, enough(p, i, o.Alpha))
+	case *c.Adjusted > o.Alpha && !canTell(sorted, *c.P, leastP(c.Old.N, c.New.N), o.Alpha):
+		c.Verdict, c.Why = Unknown, tooFew(c.Old.N, c.New.N, enough(sorted, *c.P, o.Alpha))
 	case *c.Adjusted > o.Alpha:
 		c.Verdict = Same
 	case max(size, -size) < o.Floor:
