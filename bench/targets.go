@@ -36,7 +36,7 @@ func findTargets(funcs []string) ([]target, error) {
 	for _, fn := range funcs {
 		gen, err := workloads.For(fn)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; --cmd has a command of your own call others", err)
 		}
 		targets = append(targets, target{fn: fn, gen: gen})
 	}

@@ -336,7 +336,7 @@ func TestExec(t *testing.T) {
 		t.Error("the results do not name the guest's kernel")
 	}
 	for _, b := range bench.DefaultBackends {
-		if !regexp.MustCompile(`\nBenchmarkProbe/func=sys_getpid/backend=` + string(b) + `/rate=max  400 .*  400 calls-issued  400 calls-reported  0 missed`).MatchString(got.stdout) {
+		if !regexp.MustCompile(`\nBenchmarkProbe/func=sys_getpid/backend=` + string(b) + `/rate=max  400 .*  400 calls-issued  400 calls-reported  0 missed  .*\n`).MatchString(got.stdout) {
 			t.Errorf("not 400 calls were counted by %s", b)
 		}
 	}
