@@ -37,6 +37,7 @@ type control struct {
 	after, afterEnd   uintptr
 	// engineCounter: the first reading and, from countersHalf on, the second.
 	counters, countersHalf, countersEnd uintptr
+	words, wordsHalf, wordsEnd          uintptr // engineWord, likewise
 	ticks, ticksEnd                     uintptr // one for each batch
 	due, started                        uintptr // as long as ticks; 0 unless paced
 
@@ -142,6 +143,12 @@ type engineFile struct {
 type engineCounter struct {
 	fd    uintptr
 	iov   [2]uintptr // struct iovec: of value
+	value uint64
+}
+
+// engineWord is a word of memory at one moment.
+type engineWord struct {
+	at    uintptr
 	value uint64
 }
 

@@ -154,6 +154,9 @@ alone:
 	MOVQ	control_counters(R13), BX
 	MOVQ	control_countersHalf(R13), R12
 	CALL	readCounters<>(SB)
+	MOVQ	control_words(R13), BX
+	MOVQ	control_wordsHalf(R13), R12
+	CALL	readWords<>(SB)
 	MOVQ	control_team(R13), SI
 	TESTQ	SI, SI
 	JEQ	opened
@@ -550,6 +553,19 @@ done:
 failed:
 	JMP	engineFailed<>(SB)
 
+// readWords reads the words of memory from BX to R12.
+TEXT readWords<>(SB), NOSPLIT|NOFRAME, $0-0
+nextWord:
+	CMPQ	BX, R12
+	JEQ	done
+	MOVQ	engineWord_at(BX), SI
+	MOVQ	(SI), AX
+	MOVQ	AX, engineWord_value(BX)
+	ADDQ	$engineWord__size, BX
+	JMP	nextWord
+done:
+	RET
+
 // finish makes the second observation if there was a first, and ends the
 // child in the state AX. Nothing returns from here, so the stack is not
 // unwound.
@@ -577,6 +593,9 @@ alone:
 	MOVQ	control_countersHalf(R13), BX
 	MOVQ	control_countersEnd(R13), R12
 	CALL	readCounters<>(SB)
+	MOVQ	control_wordsHalf(R13), BX
+	MOVQ	control_wordsEnd(R13), R12
+	CALL	readWords<>(SB)
 	JMP	stopped
 unobserved:
 	CALL	failTeam<>(SB)

@@ -37,6 +37,10 @@ type Options struct {
 	// Counters are descriptors that give 8 bytes with each read, such as those
 	// of perf events. They are read after the observed files, both times.
 	Counters []uintptr
+	// Words are numbers that the kernel writes to memory that is mapped as
+	// shared, such as those of a BPF program. They are read after the counters,
+	// both times, without a system call.
+	Words []*uint64
 	// Quiesce is how long the child sleeps before it counts; 0 is
 	// DefaultQuiesce, less than 0 is not at all.
 	Quiesce time.Duration

@@ -34,6 +34,8 @@ type Result struct {
 	Before, After [][]byte
 	// Counted is by how much each counter is higher the second time.
 	Counted []uint64
+	// Written is by how much each of the words is higher the second time.
+	Written []uint64
 	// Start and End are the moments before the first and after the last
 	// counted call.
 	Start, End Stamp

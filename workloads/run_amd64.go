@@ -82,7 +82,7 @@ func (t *teamRunner) build(programs []*Program, o Options) error {
 			own.CPUs = o.CPUs[i%n : i%n+1]
 		}
 		if i > 0 {
-			own.Observe, own.Counters, own.Hold = nil, nil, false
+			own.Observe, own.Counters, own.Words, own.Hold = nil, nil, nil, false
 		}
 		r := &runner{program: p, options: own, plan: shares[i]}
 		t.runners = append(t.runners, r)
@@ -166,6 +166,7 @@ type runner struct {
 	before, after  []engineFile
 	bufs           [][]byte        // for before and then for after
 	counters       []engineCounter // likewise
+	words          []engineWord    // likewise
 }
 
 func (r *runner) build() error {
@@ -182,7 +183,7 @@ func (r *runner) build() error {
 		ts := unix.NsecToTimespec(int64(r.plan.quiesce))
 		r.ctl.quiesceSec, r.ctl.quiesceNsec = ts.Sec, ts.Nsec
 	}
-	for _, step := range []func() error{r.buildOps, r.buildTimes, r.buildFiles, r.buildCounters, r.buildCPUs, r.buildThreads, r.buildPages} {
+	for _, step := range []func() error{r.buildOps, r.buildTimes, r.buildFiles, r.buildCounters, r.buildWords, r.buildCPUs, r.buildThreads, r.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -307,6 +308,18 @@ func (r *runner) buildCounters() (err error) {
 		*c = engineCounter{fd: r.options.Counters[i%n], iov: [2]uintptr{value, unsafe.Sizeof(c.value)}}
 	}
 	r.ctl.counters, r.ctl.countersHalf, r.ctl.countersEnd = addr(r.counters), addr(r.counters[n:]), end(r.counters)
+	return nil
+}
+
+func (r *runner) buildWords() (err error) {
+	n := len(r.options.Words)
+	if r.words, err = table[engineWord](&r.mem, 2*n); err != nil {
+		return err
+	}
+	for i := range r.words {
+		r.words[i].at = uintptr(unsafe.Pointer(r.options.Words[i%n]))
+	}
+	r.ctl.words, r.ctl.wordsHalf, r.ctl.wordsEnd = addr(r.words), addr(r.words[n:]), end(r.words)
 	return nil
 }
 
@@ -480,6 +493,10 @@ func (r *runner) result() (*Result, error) {
 	n := len(r.options.Counters)
 	for i := range n {
 		res.Counted = append(res.Counted, r.counters[n+i].value-r.counters[i].value)
+	}
+	n = len(r.options.Words)
+	for i := range n {
+		res.Written = append(res.Written, r.words[n+i].value-r.words[i].value)
 	}
 	var err error
 	if res.Before, res.After, err = r.contents(); err != nil {

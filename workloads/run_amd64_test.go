@@ -314,6 +314,24 @@ func TestCountersAreReadBeforeAndAfter(t *testing.T) {
 	}
 }
 
+// A word that the program itself reads from a file, where the number of the round
+// is written: what is measured lies between the first and the second reading.
+func TestWordsAreReadBeforeAndAfter(t *testing.T) {
+	p := newProgram(t)
+	mem, at := alloc(t, p, 16)
+	f := tempFile(t, []byte("\x01\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00"))
+	p.Ops = []Op{{
+		Name: "pread64", Nr: unix.SYS_PREAD64, Args: [6]uintptr{f.Fd(), at, 8, 0},
+		Stride: [6]uintptr{3: 8}, Measured: true,
+	}}
+	o := quick(2)
+	o.Warmup = 1
+	o.Words = []*uint64{(*uint64)(unsafe.Pointer(&mem[0])), (*uint64)(unsafe.Pointer(&mem[8]))}
+	if res := run(t, p, o); !slices.Equal(res.Written, []uint64{6, 0}) {
+		t.Errorf("written %v, want that the second reading is 6 more than the first, which the warm-up left", res.Written)
+	}
+}
+
 func TestSetupThatFails(t *testing.T) {
 	p := newProgram(t, Op{Nr: unix.SYS_GETPID, Measured: true})
 	p.Setup = []Op{{Nr: unix.SYS_GETPID}, closing(^uintptr(0))}
