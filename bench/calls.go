@@ -96,8 +96,13 @@ func (l *lab) callsAt(ctx context.Context, targets []target) error {
 		if err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
+		programs, err := l.programs(ctx, d, truth)
+		if err != nil {
+			return fmt.Errorf("%s: BPF programs: %w", d.fn, err)
+		}
 		for _, p := range d.by {
 			p.against(truth)
+			p.programs = programs
 			l.addDriven(d, p)
 		}
 	}

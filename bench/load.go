@@ -91,7 +91,11 @@ func (l *lab) callsOf(t target) int {
 
 // drive makes one round's part of the calls.
 func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*workloads.Result, error) {
-	share := max(r.share(l.callsOf(t), l.uneven(t))/l.threads, 1)
+	return l.driveCalls(ctx, t, max(r.share(l.callsOf(t), l.uneven(t))/l.threads, 1), observe, nil)
+}
+
+// driveCalls has each thread make so many calls, and reads words before and after.
+func (l *lab) driveCalls(ctx context.Context, t target, share int, observe []*os.File, words []*uint64) (*workloads.Result, error) {
 	var programs []*workloads.Program
 	defer func() {
 		for _, p := range programs {
@@ -108,7 +112,7 @@ func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) 
 	runtime.GC() // for the same reason as in program
 	all, err := workloads.RunTeam(ctx, programs, workloads.Options{
 		Calls: share, Batch: min(t.gen.Batch, share), Rate: l.rate, Observe: observe, Warmup: l.warmUp(),
-		CPUs: l.CPUs, Hold: l.ownKernel(),
+		CPUs: l.CPUs, Hold: l.ownKernel(), Words: words,
 	})
 	if err != nil {
 		return nil, err

@@ -160,6 +160,7 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit reported-insn/op assume=exact\n" +
 				"Unit true-insn/op assume=exact\n" +
 				"Unit bias-insn/op better=lower assume=exact\n" +
+				"Unit bpf-insn/op assume=exact\n" +
 				"Unit insn/op better=lower assume=exact\n" +
 				"Unit insn/word better=lower assume=exact\n" +
 				"Unit loop-insn/word better=lower assume=exact\n" +
@@ -179,6 +180,8 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit calls-issued assume=exact\n" +
 				"Unit calls-counted assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
+				"Unit calls-issued-bpf assume=exact\n" +
+				"Unit calls-counted-bpf assume=exact\n" +
 				"Unit missed better=lower assume=exact\n" +
 				"Unit catches-lost-1-in better=higher assume=exact\n" +
 				"Unit catches-untimed-1-in better=higher assume=exact\n" +
@@ -240,6 +243,8 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit calls-issued assume=exact\n" +
 	"Unit calls-counted assume=exact\n" +
 	"Unit calls-reported assume=exact\n" +
+	"Unit calls-issued-bpf assume=exact\n" +
+	"Unit calls-counted-bpf assume=exact\n" +
 	"Unit missed better=lower assume=exact\n" +
 	"Unit catches-lost-1-in better=higher assume=exact\n" +
 	"Unit catches-untimed-1-in better=higher assume=exact\n" +

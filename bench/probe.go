@@ -34,8 +34,9 @@ type probed struct {
 	truth    float64 // of a call, unprobed: a mean, as it is held against an average
 
 	// spans are what reported, missed and average are made of.
-	spans   []span
-	catches catches
+	spans    []span
+	catches  catches
+	programs *programmed // what BPF programs say, nil if they were not asked
 
 	basePace, pace pace // without the profiler and with it
 
@@ -88,6 +89,7 @@ func (p probed) row() results.Row {
 			results.Value{V: round3(p.truth), Unit: "true-insn/op"},
 			results.Value{V: round3(p.average - p.truth), Unit: "bias-insn/op"})
 	}
+	values = append(values, p.programs.values()...)
 	values = append(values,
 		results.Value{V: float64(p.issued), Unit: "calls-issued"},
 		results.Value{V: float64(p.reported), Unit: "calls-reported"},
@@ -170,7 +172,7 @@ func (p probed) checkAverage(clock Clock) Check {
 			"reported %.0f ns, true %.0f ns: time on clock %s is too noisy to judge by", p.average, p.truth, clock)
 	}
 	if !p.hasTruth() {
-		return notJudged(name, "reported %.1f insn: nothing but profiler.ko times this function", p.average)
+		return p.judgeAverage(name)
 	}
 	slack, more := p.slack(), p.average-p.truth
 	return judge(-slack <= more && more <= slack+p.tick(), name,

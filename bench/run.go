@@ -30,6 +30,8 @@ type lab struct {
 	timedReturns bool
 	settled      []target
 	reached      reached // by rounds of workloads, if there was a survey
+	bias         float64 // of BPF programs, but for a function's arguments
+	knowsBias    bool
 	progress     func(string)
 	result       Result
 }

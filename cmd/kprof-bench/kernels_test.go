@@ -96,6 +96,9 @@ func wantCounted(t *testing.T, f *results.File, calls float64, backends []bench.
 			if issued, counted := value(t, r, "calls-issued"), value(t, r, "calls-reported"); issued != calls || counted != calls {
 				t.Errorf("%s by %s on %s: %v calls issued, %v counted, want %v", name, b, setting(t, f, "kernel"), issued, counted, calls)
 			}
+			if issued, counted := value(t, r, "calls-issued-bpf"), value(t, r, "calls-counted-bpf"); issued == 0 || counted != issued {
+				t.Errorf("%s on %s: %v calls issued, %v counted by BPF programs", name, setting(t, f, "kernel"), issued, counted)
+			}
 		}
 	}
 }

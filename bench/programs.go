@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"kprof-bench/counters"
+	"kprof-bench/results"
+	"kprof-bench/workloads"
+
+	"github.com/montanaflynn/stats"
+)
+
+// How often a target is driven while BPF programs are at it and profiler.ko is not
+// loaded, and how many calls are made each time: few, so that a tick of the
+// kernel's clock falls into one of several averages, and the median has none.
+const (
+	programRuns  = 5
+	programCalls = 400
+)
+
+// programmed is what BPF programs have found out about a target.
+type programmed struct {
+	target
+	issued   uint64
+	seen     counters.Count // in all runs
+	averages []float64      // of the calls in each run, with the programs' own part
+	bias     float64        // that part
+	varies   float64        // the spread of calls without any probe
+	lacking  string         // why there are no programs, if so
+}
+
+// judging tells whether programs are asked at all: their time is a time on the
+// clock, and only where that counts instructions is it good for something.
+func (l *lab) judging() bool { return l.Clock.Exact() && l.threads == 1 }
+
+// askPrograms has programs count and time calls of a target, which nothing else
+// probes meanwhile.
+func (l *lab) askPrograms(ctx context.Context, t target, truths []float64) (*programmed, error) {
+	p, err := l.underPrograms(ctx, t)
+	if err != nil || p.lacking != "" {
+		return p, err
+	}
+	if t.fn == calibrated && l.rate.IsMax() {
+		l.calibrate(p, truths)
+	}
+	p.bias, err = l.programBias(ctx, t)
+	return p, err
+}
+
+// programs asks them of a target where that makes sense, and adds their checks.
+func (l *lab) programs(ctx context.Context, d *driven, truths []float64) (*programmed, error) {
+	if !l.judging() {
+		return nil, nil
+	}
+	p, err := l.askPrograms(ctx, d.target, truths)
+	if err != nil {
+		return nil, err
+	}
+	p.varies = spread(d.base)
+	l.add(nil, p.checks(truths))
+	return p, nil
+}
+
+func (l *lab) underPrograms(ctx context.Context, t target) (_ *programmed, err error) {
+	p := &programmed{target: t}
+	l.progress("count and time " + t.fn + " by BPF programs")
+	by, err := counters.OpenPrograms([]string{t.symbol()}, true)
+	if err != nil {
+		p.lacking = err.Error()
+		return p, nil
+	}
+	defer func() {
+		if e := by.Close(); err == nil {
+			err = e
+		}
+	}()
+	for range programRuns {
+		r, err := l.driveShort(ctx, t, by)
+		if err != nil {
+			return nil, err
+		}
+		p.add(t.gen.Issued(t.fn, r.Issued, l.rate), counters.Counts(r.Written)[0])
+	}
+	return p, nil
+}
+
+// driveShort makes a few calls. The process is of the same size as when the
+// module is loaded: see nothingToObserve.
+func (l *lab) driveShort(ctx context.Context, t target, by *counters.Programs) (*workloads.Result, error) {
+	files, err := nothingToObserve()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
+	r := round{0, programRuns}
+	calls := max(min(r.share(l.callsOf(t), false), programCalls), 1)
+	return l.driveCalls(ctx, t, calls, files, by.Words())
+}
+
+func (p *programmed) add(issued uint64, c counters.Count) {
+	p.issued += issued
+	p.seen = p.seen.Plus(c)
+	if c.Timed > 0 {
+		p.averages = append(p.averages, float64(c.TotalNs)/float64(c.Timed))
+	}
+}
+
+// argumentWords is how many words of arguments the kernel hands on from its
+// trampoline to the function, one instruction for each: system calls take one.
+func (t target) argumentWords() int {
+	if _, ok := t.systemCall(); ok {
+		return 1
+	}
+	return t.words
+}
+
+// calibrated is the function that programs are calibrated by: the testbed can call
+// it, and it always takes the same. The testbed's own functions, whose length is
+// known from their object code, are none that programs can be put at, because
+// modules that are built without pahole have no BTF.
+const calibrated = "sys_getpid"
+
+// programBias is the part of what programs find a call to take that is their own
+// and the trampoline's: a constant and one instruction for each word of arguments.
+func (l *lab) programBias(ctx context.Context, t target) (float64, error) {
+	if !l.knowsBias {
+		if err := l.calibratePrograms(ctx); err != nil {
+			return 0, fmt.Errorf("calibrate BPF programs: %w", err)
+		}
+	}
+	return l.bias + float64(t.argumentWords()), nil
+}
+
+func (l *lab) calibratePrograms(ctx context.Context) error {
+	own := *l
+	own.load = load{threads: 1}
+	targets, err := findTargets([]string{calibrated})
+	if err != nil {
+		return err
+	}
+	truths, err := own.truth(ctx, targets[0])
+	if err != nil {
+		return err
+	}
+	p, err := own.underPrograms(ctx, targets[0])
+	if err != nil {
+		return err
+	}
+	if p.lacking != "" {
+		return errors.New(p.lacking)
+	}
+	l.calibrate(p, truths)
+	return nil
+}
+
+// calibrate takes what the testbed found the function to take for truth.
+func (l *lab) calibrate(p *programmed, truths []float64) {
+	l.bias, l.knowsBias = median(p.averages)-median(truths)-float64(p.argumentWords()), true
+}
+
+// takes is what a call takes according to the programs.
+func (p *programmed) takes() float64 { return median(p.averages) - p.bias }
+
+// How much calls may differ from each other: a normal standard deviation, as a part
+// of what they take. Below the first they are as good as all the same, and above the
+// second they depend on what went on before, which was not the same for the programs,
+// under which everything takes longer, and for profiler.ko.
+const (
+	sameSpread = 0.0001
+	mostSpread = 0.005
+)
+
+// spread estimates the standard deviation as a part of the median, without what a
+// tick of the clock fell into.
+func spread(v []float64) float64 {
+	const normal = 1.4826 // of a normal distribution, in median deviations
+	m, err := stats.MedianAbsoluteDeviation(v)
+	if err != nil {
+		return math.NaN()
+	}
+	return normal * m / median(v)
+}
+
+// useless says why nothing can be held against what the programs timed, if so.
+func (p *programmed) useless() string {
+	const nothing = "nothing but profiler.ko times this function"
+	switch {
+	case p == nil:
+		return nothing
+	case p.lacking != "":
+		return nothing + ": " + p.lacking
+	case p.argumentWords() > mostWords:
+		return "arguments on the stack are part of what BPF programs time"
+	case p.seen.Timed == 0 || !(p.varies <= mostSpread):
+		return fmt.Sprintf("BPF programs find %.1f insn, of calls that differ by %.2g %%", p.takes(), 100*p.varies)
+	}
+	return ""
+}
+
+// slack is how far an average may be from what the programs say.
+func (p *programmed) slack() float64 {
+	part := syscallPart
+	if p.varies > sameSpread || p.gen.Allocates {
+		part = varyingPart
+	}
+	return max(averageSlack, part*p.takes())
+}
+
+// values are those for a row.
+func (p *programmed) values() []results.Value {
+	if p == nil || p.lacking != "" {
+		return nil
+	}
+	return []results.Value{
+		{V: round3(p.takes()), Unit: "bpf-insn/op"},
+		{V: float64(p.issued), Unit: "calls-issued-bpf"},
+		{V: float64(p.seen.Own), Unit: "calls-counted-bpf"},
+	}
+}
+
+// checks hold the programs against whoever made the calls, and against the testbed
+// if that has timed the function too.
+func (p *programmed) checks(truths []float64) []Check {
+	name := p.fn + " by BPF programs"
+	if p.lacking != "" {
+		return []Check{notSupported(name, p.lacking)}
+	}
+	c := p.seen
+	checks := []Check{judge(c.Own == p.issued && c.Timed == p.issued && c.Calls == p.issued, name+": invocations",
+		"%d calls were made, programs count %d and time %d, and %d of other processes", p.issued, c.Own, c.Timed, c.Calls-c.Own)}
+	if len(truths) == 0 || p.fn == calibrated || p.useless() != "" {
+		return checks
+	}
+	truth := median(truths)
+	return append(checks, judge(math.Abs(p.takes()-truth) <= p.slack(), name+": average",
+		"programs find %.1f insn, the testbed %.1f (±%.1f)", p.takes(), truth, p.slack()))
+}
+
+// judgeAverage holds what profiler.ko reports against the programs. A tick of the
+// kernel's clock may have fallen into one of the calls.
+func (p probed) judgeAverage(name string) Check {
+	if why := p.programs.useless(); why != "" {
+		return notJudged(name, "reported %.1f insn: %s", p.average, why)
+	}
+	slack, more := p.programs.slack(), p.average-p.programs.takes()
+	tick := tickLength / float64(p.reported)
+	return judge(-slack <= more && more <= slack+tick, name,
+		"profiler.ko reports %.1f insn, BPF programs %.1f (±%.1f)", p.average, p.programs.takes(), slack)
+}
