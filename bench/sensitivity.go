@@ -112,7 +112,7 @@ const lengthSteps = 100
 // least is the least error in a length, in one direction, with which a check
 // fails. One of more than the length itself is infinite.
 func (p probed) least(sign float64, check func(probed) Check) float64 {
-	most := int(math.Ceil(p.truth * lengthSteps))
+	most := int(math.Ceil(p.length() * lengthSteps))
 	n := sort.Search(most+1, func(i int) bool {
 		return check(p.under(lengthens(sign*float64(i)/lengthSteps))).Verdict == Failed
 	})
@@ -122,18 +122,26 @@ func (p probed) least(sign float64, check func(probed) Check) float64 {
 	return float64(n) / lengthSteps
 }
 
+// length is what the average is held against.
+func (p probed) length() float64 {
+	if !p.hasTruth() && p.programs.useless() == "" {
+		return p.programs.takes()
+	}
+	return p.truth
+}
+
 // bluntPart is the part of a length from which on an error that is let pass makes
 // a check worthless.
 const bluntPart = 0.5
 
-func (p probed) blunt() bool { return p.catches.length > bluntPart*p.truth }
+func (p probed) blunt() bool { return p.catches.length > bluntPart*p.length() }
 
 // sharp is a check unless it would hold with almost any average.
 func (p probed) sharp(c Check) Check {
 	if c.Verdict != Held || !p.blunt() {
 		return c
 	}
-	return Check{Name: c.Name, Verdict: Blunt, Detail: fmt.Sprintf("an error of half of %.1f insn would pass: %s", p.truth, c.Detail)}
+	return Check{Name: c.Name, Verdict: Blunt, Detail: fmt.Sprintf("an error of half of %.1f insn would pass: %s", p.length(), c.Detail)}
 }
 
 // catchesValues are the figures for a results file.
@@ -148,7 +156,7 @@ func (p probed) catchesValues() []results.Value {
 	if d := p.catches.length; d > 0 && !p.blunt() {
 		v = append(v,
 			results.Value{V: d, Unit: "catches-insn/op"},
-			results.Value{V: round3(100 * d / p.truth), Unit: "catches-percent"})
+			results.Value{V: round3(100 * d / p.length()), Unit: "catches-percent"})
 	}
 	return v
 }
