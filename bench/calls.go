@@ -91,11 +91,17 @@ func (l *lab) callsAt(ctx context.Context, targets []target) error {
 	if err != nil {
 		return err
 	}
+	var truths [][]float64
 	for _, d := range all {
 		truth, err := l.truth(ctx, d.target)
 		if err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
+		truths = append(truths, truth)
+	}
+	// After all else: what a clone takes depends on what memory is free.
+	for i, d := range all {
+		truth := truths[i]
 		programs, err := l.programs(ctx, d, truth)
 		if err != nil {
 			return fmt.Errorf("%s: BPF programs: %w", d.fn, err)
