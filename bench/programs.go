@@ -49,6 +49,9 @@ func (l *lab) askPrograms(ctx context.Context, t target, truths []float64) (*pro
 		l.calibrate(p, truths)
 	}
 	p.bias, err = l.programBias(ctx, t)
+	if errors.Is(err, errNotCalibrated) {
+		p.lacking, err = err.Error(), nil
+	}
 	return p, err
 }
 
@@ -125,6 +128,8 @@ func (t target) argumentWords() int {
 // modules that are built without pahole have no BTF.
 const calibrated = "sys_getpid"
 
+var errNotCalibrated = errors.New("no programs can be put at " + calibrated)
+
 // programBias is the part of what programs find a call to take that is their own
 // and the trampoline's: a constant and one instruction for each word of arguments.
 func (l *lab) programBias(ctx context.Context, t target) (float64, error) {
@@ -152,7 +157,7 @@ func (l *lab) calibratePrograms(ctx context.Context) error {
 		return err
 	}
 	if p.lacking != "" {
-		return errors.New(p.lacking)
+		return fmt.Errorf("%w: %s", errNotCalibrated, p.lacking)
 	}
 	l.calibrate(p, truths)
 	return nil
