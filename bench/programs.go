@@ -210,7 +210,10 @@ func (p *programmed) useless() string {
 // slack is how far an average may be from what the programs say.
 func (p *programmed) slack() float64 {
 	part := syscallPart
-	if p.varies > sameSpread || p.gen.Allocates {
+	switch {
+	case p.gen.Allocates:
+		part = allocatingPart
+	case p.varies > sameSpread:
 		part = varyingPart
 	}
 	slack := max(averageSlack, part*p.takes())
