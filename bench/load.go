@@ -78,6 +78,10 @@ func (l *lab) atEach(fn func() error) error {
 	return nil
 }
 
+// fewBatches of a round are enough for a median to have nothing of what disturbs
+// one of them.
+const fewBatches = 10
+
 // callsOf is how often a target is called in all rounds.
 func (l *lab) callsOf(t target) int {
 	switch {
@@ -111,7 +115,7 @@ func (l *lab) driveCalls(ctx context.Context, t target, share int, observe []*os
 	}
 	runtime.GC() // for the same reason as in program
 	all, err := workloads.RunTeam(ctx, programs, workloads.Options{
-		Calls: share, Batch: min(t.gen.Batch, share), Rate: l.rate, Observe: observe, Warmup: l.warmUp(),
+		Calls: share, Batch: min(t.gen.Batch, max(share/fewBatches, 1)), Rate: l.rate, Observe: observe, Warmup: l.warmUp(),
 		CPUs: l.CPUs, Hold: l.ownKernel(), Words: words,
 	})
 	if err != nil {
