@@ -46,10 +46,10 @@ func (r round) share(calls int, uneven bool) int {
 // Profiler.ko is loaded anew in each, and an error in one of so many calls shows
 // where as many are made at a stretch. Only where nothing drifts can that be: time
 // is exact, no rate is to be held, and calls are so much alike that they are timed
-// by the hundred.
+// by the hundred, of which the short rounds have whole ones.
 func (l *lab) uneven(t target) bool {
 	const alike = 100
-	return l.Clock.Exact() && l.rate.IsMax() && t.gen.Batch >= alike
+	return l.Clock.Exact() && l.rate.IsMax() && t.gen.Batch >= alike && l.callsOf(t)/shortPart >= t.gen.Batch
 }
 
 // quickBatches are enough for a median on a clock that counts instructions.

@@ -87,7 +87,9 @@ type survey struct {
 	reached reached
 	backend Backend
 	targets []target
-	by      *counters.Set // the perf events
+	by      *counters.Set // the perf events at kprobes
+	entries *counters.Set // those at tracepoints of system calls
+	entryOf []int         // of each target in entries, below 0 if it has none
 	issued  uint64        // calls of functions by the workloads that know them
 	wrong   []string      // what was counted otherwise
 	shared  bool          // others use this kernel
@@ -134,14 +136,69 @@ func (l *lab) openCounters(s *survey) (err error) {
 		l.add(nil, []Check{notSupported("perf events", err.Error())})
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	return s.openEntries()
+}
+
+// openEntries has tracepoints count the system calls among the targets.
+func (s *survey) openEntries() (err error) {
+	var names []string
+	for _, t := range s.targets {
+		function, ok := t.systemCall()
+		name := strings.TrimPrefix(function, "sys_")
+		if !ok || !counters.HasSyscall(name) {
+			s.entryOf = append(s.entryOf, -1)
+			continue
+		}
+		s.entryOf = append(s.entryOf, len(names))
+		names = append(names, name)
+	}
+	s.entries, err = counters.OpenSyscalls(names)
 	return err
 }
 
 func (s *survey) closeCounters() error {
-	if s.by == nil {
+	var err error
+	for _, set := range []*counters.Set{s.by, s.entries} {
+		if set != nil {
+			err = errors.Join(err, set.Close())
+		}
+	}
+	return err
+}
+
+// other is what perf events count of each target, at kprobes and, below 0 where
+// there is none, at a tracepoint.
+type other struct{ events, entries int64 }
+
+// others sorts what was read from the counters.
+func (s *survey) others(counted []uint64) []other {
+	if !s.events {
 		return nil
 	}
-	return s.by.Close()
+	n := len(s.by.Descriptors())
+	byEvents, byEntries := s.by.Sum(counted[:n]), s.entries.Sum(counted[n:])
+	all := make([]other, len(s.targets))
+	for i, at := range s.entryOf {
+		all[i] = other{int64(byEvents[i]), -1}
+		if at >= 0 {
+			all[i].entries = int64(byEntries[at])
+		}
+	}
+	return all
+}
+
+// differ says which of them differ from what profiler.ko has counted.
+func (o other) differ(counted uint64) string {
+	switch n := int64(counted); {
+	case o.events != n:
+		return fmt.Sprintf("perf events count %d", o.events)
+	case o.entries >= 0 && o.entries != n:
+		return fmt.Sprintf("the tracepoint of the system call counts %d", o.entries)
+	}
+	return ""
 }
 
 func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, prof *kmod.Profiler) error {
@@ -157,22 +214,18 @@ func (l *lab) surveyOf(ctx context.Context, s *survey, gen workloads.Generator, 
 	defer program.Close()
 	o := workloads.Options{Calls: s.rounds, Rate: s.rate, Observe: files, Warmup: 1, Hold: l.ownKernel()}
 	if s.events {
-		o.Counters = s.by.Descriptors()
+		o.Counters = slices.Concat(s.by.Descriptors(), s.entries.Descriptors())
 	}
 	r, err := workloads.Run(ctx, program, o)
 	if err != nil {
 		return err
 	}
-	var events []uint64
-	if s.events {
-		events = s.by.Sum(r.Counted)
-	}
-	return s.take(gen, r, events)
+	return s.take(gen, r, s.others(r.Counted))
 }
 
 // take compares what was counted with what the workload called, and with what
 // perf events counted, if they did.
-func (s *survey) take(gen workloads.Generator, r *workloads.Result, events []uint64) error {
+func (s *survey) take(gen workloads.Generator, r *workloads.Result, others []other) error {
 	if s.reached[gen.Name] == nil {
 		s.reached[gen.Name] = map[string]bool{}
 	}
@@ -193,8 +246,10 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, events []uin
 		if counted.calls > 0 {
 			s.reached[gen.Name][t.fn] = true
 		}
-		if s.events && events[i] != counted.calls && !s.shared {
-			s.wrong = append(s.wrong, fmt.Sprintf("%s %d in workload %s, where perf events count %d", t.fn, counted.calls, gen.Name, events[i]))
+		if s.events && !s.shared {
+			if what := others[i].differ(counted.calls); what != "" {
+				s.wrong = append(s.wrong, fmt.Sprintf("%s %d in workload %s, where %s", t.fn, counted.calls, gen.Name, what))
+			}
 		}
 		if t.gen.Name != gen.Name {
 			continue
@@ -223,6 +278,9 @@ func (s *survey) check() Check {
 	detail := fmt.Sprintf("%d calls of %d functions that were probed at once were all counted, and no others", s.issued, len(s.targets))
 	if s.events && !s.shared {
 		detail += "; perf events count the same in every workload"
+		if s.entries != nil && len(s.entries.Descriptors()) > 0 {
+			detail += ", and tracepoints of system calls too"
+		}
 	}
 	return judge(true, name, "%s", detail)
 }

@@ -135,17 +135,19 @@ func TestWhatCannotBeProbedDirectly(t *testing.T) {
 
 func TestSurveyHoldsEventsAgainstTheModule(t *testing.T) {
 	for name, test := range map[string]struct {
-		events  []uint64
+		others  []other
 		verdict Verdict
 		says    string
 	}{
-		"the same":             {[]uint64{7, 7, 0}, Held, "perf events count the same"},
-		"one more of the read": {[]uint64{8, 7, 0}, Failed, "sys_read 7 in workload read, where perf events count 8"},
-		"one of another":       {[]uint64{7, 7, 1}, Failed, "sys_write 0 in workload read, where perf events count 1"},
+		"the same":             {[]other{{7, 7}, {7, -1}, {0, 0}}, Held, "perf events count the same"},
+		"one more of the read": {[]other{{8, 7}, {7, -1}, {0, 0}}, Failed, "sys_read 7 in workload read, where perf events count 8"},
+		"one of another":       {[]other{{7, 7}, {7, -1}, {1, 0}}, Failed, "sys_write 0 in workload read, where perf events count 1"},
+		"one less at entry":    {[]other{{7, 6}, {7, -1}, {0, 0}}, Failed, "sys_read 7 in workload read, where the tracepoint of the system call counts 6"},
+		"one entry of another": {[]other{{7, 7}, {7, -1}, {0, 1}}, Failed, "sys_write 0 in workload read, where the tracepoint of the system call counts 1"},
 	} {
 		s := survey{surveyPlan: surveyPlan{events: true}, reached: reached{}, targets: targetsOf(t, "sys_read", "vfs_read", "sys_write")}
 		r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: filesOf("17", "27", "5")}
-		if err := s.take(s.targets[0].gen, r, test.events); err != nil {
+		if err := s.take(s.targets[0].gen, r, test.others); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if c := s.check(); c.Verdict != test.verdict || !strings.Contains(c.Detail, test.says) {

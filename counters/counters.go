@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
 // Package counters has the kernel count calls of its functions, by its own means
-// and none of profiler.ko's: perf events at kprobes, which it keeps for each
-// processor. They need no program, no BTF and no tracefs, and count functions that
-// profiler.ko probes at the same time.
+// and none of profiler.ko's: perf events at kprobes and at the tracepoints of
+// system calls, which it keeps for each processor. They need no program and no BTF,
+// and count functions that profiler.ko probes at the same time.
 //
 // A kprobe is missed where another one's handler calls the function, which those
 // of perf events and of profiler.ko do with no function that is worth a profile.
@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -46,45 +47,82 @@ func Open(functions []string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(functions, func(function string) (event, error) {
+		name, err := unix.BytePtrFromString(function)
+		return event{unix.PerfEventAttr{Type: kind, Ext1: uint64(uintptr(unsafe.Pointer(name)))}, name}, err
+	})
+}
+
+// syscallEvents is where tracefs describes the tracepoints of system calls.
+const syscallEvents = "/sys/kernel/tracing/events/syscalls"
+
+// HasSyscall tells whether entries of a system call, such as "getpid", can be
+// counted, for which tracefs must be mounted.
+func HasSyscall(name string) bool {
+	_, err := os.Stat(filepath.Join(syscallEvents, "sys_enter_"+name))
+	return err == nil
+}
+
+// OpenSyscalls begins to count entries of system calls, at their tracepoints, which
+// have nothing to do with kprobes.
+func OpenSyscalls(names []string) (*Set, error) {
+	return open(names, func(name string) (event, error) {
+		id, err := number(filepath.Join(syscallEvents, "sys_enter_"+name, "id"))
+		return event{attr: unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id}}, err
+	})
+}
+
+// event is what the kernel is to count, and the name that Ext1 points to, if it
+// does.
+type event struct {
+	attr unix.PerfEventAttr
+	name *byte
+}
+
+// open opens an event for each name on each processor.
+func open(names []string, eventOf func(name string) (event, error)) (*Set, error) {
 	s := &Set{perFunction: runtime.NumCPU()}
-	for _, function := range functions {
-		for cpu := range s.perFunction {
-			fd, err := openEvent(kind, function, cpu)
-			if err != nil {
-				return nil, errors.Join(fmt.Errorf("count calls of %s: %w", function, err), s.Close())
+	for _, name := range names {
+		e, err := eventOf(name)
+		for cpu := 0; err == nil && cpu < s.perFunction; cpu++ {
+			var fd int
+			if fd, err = e.open(cpu); err == nil {
+				s.fds = append(s.fds, fd)
 			}
-			s.fds = append(s.fds, fd)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("count calls of %s: %w", name, err), s.Close())
 		}
 	}
 	return s, nil
 }
 
 func eventType(path string) (uint32, error) {
-	text, err := os.ReadFile(path)
+	n, err := number(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, ErrNotSupported
 	}
+	return uint32(n), err
+}
+
+// number reads a file of the kernel's that holds one.
+func number(path string) (uint64, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("type of kprobe events: %w", err)
+		return 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return uint32(n), nil
+	return n, nil
 }
 
-func openEvent(kind uint32, function string, cpu int) (int, error) {
-	name, err := unix.BytePtrFromString(function)
-	if err != nil {
-		return 0, err
-	}
+func (e *event) open(cpu int) (int, error) {
 	const everyProcess, noGroup = -1, -1
-	fd, err := unix.PerfEventOpen(&unix.PerfEventAttr{
-		Type: kind, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})),
-		Ext1: uint64(uintptr(unsafe.Pointer(name))), // kprobe_func
-	}, everyProcess, cpu, noGroup, unix.PERF_FLAG_FD_CLOEXEC)
-	runtime.KeepAlive(name)
+	e.attr.Size = uint32(unsafe.Sizeof(e.attr))
+	fd, err := unix.PerfEventOpen(&e.attr, everyProcess, cpu, noGroup, unix.PERF_FLAG_FD_CLOEXEC)
+	runtime.KeepAlive(e.name)
 	return fd, os.NewSyscallError("perf_event_open", err)
 }
 

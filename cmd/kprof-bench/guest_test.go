@@ -260,7 +260,7 @@ func TestAllFunctions(t *testing.T) {
 	got := map[string]string{}
 	for _, c := range r.Checks {
 		got[c.Name] = string(c.Verdict)
-		if c.Verdict == bench.Held && strings.HasSuffix(c.Detail, "; perf events count the same in every workload") {
+		if c.Verdict == bench.Held && strings.HasSuffix(c.Detail, "; perf events count the same in every workload, and tracepoints of system calls too") {
 			if _, of, ok := strings.Cut(c.Detail, " calls of "); ok {
 				got[c.Name], _, _ = strings.Cut(of, " ")
 			}
@@ -281,16 +281,32 @@ func TestAllFunctions(t *testing.T) {
 // A rate is kept, and what it is comes out of the run.
 func TestRunAtARate(t *testing.T) {
 	t.Parallel()
-	out := filepath.Join(t.TempDir(), "results.txt")
-	kprofBench(t, "run", "--only", "calls", "--funcs", "sys_read", "--rate", "10000/s", "--calls", "2000", "--out", out).
-		must(t, 0, []string{"\nPASS: "}, nil)
-	r := rows(readFile(t, out))["sys_read, 10000-per-s, kretprobe"]
-	if got := value(t, r, "achieved-calls/s"); math.Abs(got-10000) > 10 {
-		t.Errorf("%v calls/s, want 10000 to a thousandth", got)
+	for rate, calls := range map[string]float64{"10": 400, "1000": 400, "50000": 2000} {
+		out := filepath.Join(t.TempDir(), "results.txt")
+		kprofBench(t, "run", "--only", "calls", "--funcs", "sys_getpid", "--backends", "kretprobe", "--rate", rate+"/s", "--calls", fmt.Sprint(calls), "--out", out).
+			must(t, 0, []string{"\nPASS: "}, nil)
+		r := rows(readFile(t, out))["sys_getpid, "+rate+"-per-s, kretprobe"]
+		asked, err := strconv.ParseFloat(rate, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, unit := range []string{"achieved-calls/s", "base-calls/s"} {
+			if got := value(t, r, unit); math.Abs(got-asked) > asked/1000 {
+				t.Errorf("%v %s, want %s to a thousandth", got, unit, rate)
+			}
+		}
+		if got := value(t, r, "calls-reported"); got != calls {
+			t.Errorf("%v calls were counted, want %v", got, calls)
+		}
 	}
-	if got := value(t, r, "calls-reported"); got != 2000 {
-		t.Errorf("%v calls were counted, want 2000", got)
-	}
+}
+
+// A rate that no kernel can hold fails a run, and can be accepted.
+func TestARateThatIsNotHeld(t *testing.T) {
+	t.Parallel()
+	args := []string{"run", "--only", "overhead", "--funcs", "sys_getpid", "--backends", "direct", "--rate", "1000000/s", "--calls", "400"}
+	kprofBench(t, args...).must(t, 1, []string{"FAILED  sys_getpid by direct: rate: asked for were 1e+06 calls/s, made were ", "accept it with --allow-slow\n"}, nil)
+	kprofBench(t, append(args, "--allow-slow")...).must(t, 0, []string{"\nPASS: 1 checks held, 0 failed, 1 could not be judged\n"}, nil)
 }
 
 // On several processors time means nothing, which the run says; all else is
