@@ -161,9 +161,10 @@ func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*dr
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
 	}
-	if len(targets) > 1 && l.reached == nil {
+	// Where no BPF programs will be asked it is perf events that count, too.
+	if events := !l.judging(); l.reached == nil && (len(targets) > 1 || events) {
 		var err error
-		if l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort}); err != nil {
+		if l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort, events: events}); err != nil {
 			return nil, err
 		}
 	}

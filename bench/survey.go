@@ -278,7 +278,7 @@ func (s *survey) check() Check {
 	detail := fmt.Sprintf("%d calls of %d functions that were probed at once were all counted, and no others", s.issued, len(s.targets))
 	if s.events && !s.shared {
 		detail += "; perf events count the same in every workload"
-		if s.entries != nil && len(s.entries.Descriptors()) > 0 {
+		if slices.ContainsFunc(s.entryOf, func(at int) bool { return at >= 0 }) {
 			detail += ", and tracepoints of system calls too"
 		}
 	}

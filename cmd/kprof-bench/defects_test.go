@@ -114,13 +114,14 @@ func TestDefectsAreFound(t *testing.T) {
 		"durations are too long and callers wrong": {
 			[]defect{adds10, wrongCaller},
 			"leak scan: callers",
-			// Of 20003 instructions 10 are less than is let pass, unless
+			// 78 instructions, or some more if a tick fell into one of the
+			// calls. Of 20003 instructions 10 are less than is let pass, unless
 			// interrupts have added as much already.
 			append(eachBackend("average", "sys_getpid", "tb_work(1)", "tb_work(100)", "tb_work(1000)", "tb_work_even(32)"), "vmallocinfo: callers"),
 			[]string{
-				"FAILED  sys_getpid by direct: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
-				"FAILED  sys_getpid by rethook: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
-				"FAILED  sys_getpid by kretprobe: average: profiler.ko reports 78.0 insn, the function takes 68.0 (±1.0)\n",
+				"FAILED  sys_getpid by direct: average: profiler.ko reports 7",
+				"FAILED  sys_getpid by rethook: average: profiler.ko reports 7",
+				"FAILED  sys_getpid by kretprobe: average: profiler.ko reports 7",
 				"FAILED  vmallocinfo: callers: 1003 blocks are reported with another place of allocation than the kernel noted; the first is ",
 				"FAILED  leak scan of directmap: callers: 1003 blocks are reported with a wrong place of allocation; the first is ",
 			},
