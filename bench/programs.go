@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"slices"
 
 	"kprof-bench/counters"
 	"kprof-bench/results"
@@ -72,7 +74,7 @@ func (l *lab) programs(ctx context.Context, d *driven, truths []float64) (*progr
 func (l *lab) underPrograms(ctx context.Context, t target) (_ *programmed, err error) {
 	p := &programmed{target: t}
 	l.progress("count and time " + t.fn + " by BPF programs")
-	by, err := counters.OpenPrograms([]string{t.symbol()}, true)
+	by, err := openPrograms(t)
 	if err != nil {
 		p.lacking = err.Error()
 		return p, nil
@@ -90,6 +92,20 @@ func (l *lab) underPrograms(ctx context.Context, t target) (_ *programmed, err e
 		p.add(t.gen.Issued(t.fn, r.Issued, l.rate), counters.Counts(r.Written)[0])
 	}
 	return p, nil
+}
+
+// lowDescriptors are more than a workload opens.
+const lowDescriptors = 32
+
+// openPrograms leaves the lowest descriptors to the workload, which has them when
+// no programs are there: what a select takes depends on them.
+func openPrograms(t target) (*counters.Programs, error) {
+	low, err := openAll(slices.Repeat([]string{os.DevNull}, lowDescriptors)...)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(low)
+	return counters.OpenPrograms([]string{t.symbol()}, true)
 }
 
 // driveShort makes a few calls. The process is of the same size as when the

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 var packageForm = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
@@ -166,10 +167,13 @@ func (a *apt) download(ctx context.Context, packages []aptPackage, dir string) (
 		args = append(args, p.name+"="+p.version)
 		a.opts.progress("downloading %s %s", p.name, p.version)
 	}
+	begin := time.Now()
 	if _, _, err := a.run(ctx, dir, "apt-get", args...); err != nil {
 		return nil, a.explain(fmt.Errorf("%w; check the network and the free space below %s", err, dir))
 	}
+	took := time.Since(begin)
 	var archives []string
+	var size int64
 	for _, p := range packages {
 		m, err := entriesWith(dir, p.name+"_", ".deb")
 		if err != nil {
@@ -178,8 +182,13 @@ func (a *apt) download(ctx context.Context, packages []aptPackage, dir string) (
 		if len(m) != 1 {
 			return nil, fmt.Errorf("apt-get download left %d archives of %s, not one", len(m), p.name)
 		}
-		archives = append(archives, m[0])
+		st, err := os.Stat(m[0])
+		if err != nil {
+			return nil, err
+		}
+		archives, size = append(archives, m[0]), size+st.Size()
 	}
+	a.opts.progress("downloaded %.1f MB in %.1f s", float64(size)/1e6, took.Seconds())
 	return archives, nil
 }
 
