@@ -87,7 +87,7 @@ func (l *lab) calls(ctx context.Context, targets []target) error {
 
 // callsAt is calls at one load.
 func (l *lab) callsAt(ctx context.Context, targets []target) error {
-	all, err := l.driveAll(ctx, targets, rounds)
+	all, err := l.driveAll(ctx, targets, rounds, true)
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 		targets[i].gen.DefaultCalls = min(t.gen.DefaultCalls, quickBatches*t.gen.Batch)
 	}
 	return l.atEach(func() error {
-		all, err := l.driveAll(ctx, targets, quickRounds)
+		all, err := l.driveAll(ctx, targets, quickRounds, false)
 		if err != nil {
 			return err
 		}
@@ -155,16 +155,16 @@ func (l *lab) addDriven(d *driven, p probed) {
 	}
 }
 
-// driveAll drives the targets in rounds.
-func (l *lab) driveAll(ctx context.Context, targets []target, rounds int) ([]*driven, error) {
+// driveAll drives the targets in rounds. Perf events count with the module before,
+// if that is asked for.
+func (l *lab) driveAll(ctx context.Context, targets []target, rounds int, count bool) ([]*driven, error) {
 	var all []*driven
 	for _, t := range targets {
 		all = append(all, l.newDriven(t))
 	}
-	// Where no BPF programs will be asked it is perf events that count, too.
-	if events := !l.judging(); l.reached == nil && (len(targets) > 1 || events) {
+	if l.reached == nil && (len(targets) > 1 || count) {
 		var err error
-		if l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort, events: events}); err != nil {
+		if l.reached, err = l.survey(ctx, targets, surveyPlan{rounds: surveyShort, events: count}); err != nil {
 			return nil, err
 		}
 	}

@@ -33,6 +33,7 @@ type programmed struct {
 	averages []float64      // of the calls in each run, with the programs' own part
 	bias     float64        // that part
 	varies   float64        // the spread of calls without any probe
+	missed   uint64         // calls that no program was run for, by the kernel's count
 	lacking  string         // why there are no programs, if so
 }
 
@@ -91,7 +92,8 @@ func (l *lab) underPrograms(ctx context.Context, t target) (_ *programmed, err e
 		}
 		p.add(t.gen.Issued(t.fn, r.Issued, l.rate), counters.Counts(r.Written)[0])
 	}
-	return p, nil
+	p.missed, err = by.Missed()
+	return p, err
 }
 
 // lowDescriptors are more than a workload opens.
@@ -264,8 +266,8 @@ func (p *programmed) checks(truths []float64) []Check {
 		return []Check{notSupported(name, p.lacking)}
 	}
 	c := p.seen
-	checks := []Check{judge(c.Own == p.issued && c.Timed == p.issued && c.Calls == p.issued, name+": invocations",
-		"%d calls were made, programs count %d and time %d, and %d of other processes", p.issued, c.Own, c.Timed, c.Calls-c.Own)}
+	checks := []Check{judge(c.Own == p.issued && c.Timed == p.issued && c.Calls == p.issued && p.missed == 0, name+": invocations",
+		"%d calls were made, programs count %d and time %d, and %d of other processes, and %d were missed", p.issued, c.Own, c.Timed, c.Calls-c.Own, p.missed)}
 	if len(truths) == 0 || p.fn == calibrated || p.useless() != "" {
 		return checks
 	}

@@ -69,6 +69,11 @@ func TestProgramsAgainstTheGenerator(t *testing.T) {
 		}
 	}
 	p := vfsRead(t)
+	p.missed = 1
+	if checks := p.checks(nil); checks[0].Verdict != Failed {
+		t.Errorf("a call that was missed: %+v", checks)
+	}
+	p = vfsRead(t)
 	p.lacking = "why"
 	if checks := p.checks(nil); len(checks) != 1 || checks[0].Verdict != NotSupported || checks[0].Detail != "why" {
 		t.Errorf("without programs: %+v", checks)

@@ -88,7 +88,7 @@ type survey struct {
 	backend Backend
 	targets []target
 	by      *counters.Set // the perf events at kprobes
-	entries *counters.Set // those at tracepoints of system calls
+	entries *counters.Set // the kernel's own events of functions
 	entryOf []int         // of each target in entries, below 0 if it has none
 	issued  uint64        // calls of functions by the workloads that know them
 	wrong   []string      // what was counted otherwise
@@ -142,20 +142,19 @@ func (l *lab) openCounters(s *survey) (err error) {
 	return s.openEntries()
 }
 
-// openEntries has tracepoints count the system calls among the targets.
+// openEntries has the kernel's own events count those of the targets that have one.
 func (s *survey) openEntries() (err error) {
-	var names []string
+	var functions []string
 	for _, t := range s.targets {
-		function, ok := t.systemCall()
-		name := strings.TrimPrefix(function, "sys_")
-		if !ok || !counters.HasSyscall(name) {
+		function := strings.TrimPrefix(t.fn, "__x64_")
+		if !counters.HasEvent(function) {
 			s.entryOf = append(s.entryOf, -1)
 			continue
 		}
-		s.entryOf = append(s.entryOf, len(names))
-		names = append(names, name)
+		s.entryOf = append(s.entryOf, len(functions))
+		functions = append(functions, function)
 	}
-	s.entries, err = counters.OpenSyscalls(names)
+	s.entries, err = counters.OpenEvents(functions)
 	return err
 }
 
@@ -169,8 +168,8 @@ func (s *survey) closeCounters() error {
 	return err
 }
 
-// other is what perf events count of each target, at kprobes and, below 0 where
-// there is none, at a tracepoint.
+// other is what perf events count of each target, at kprobes and by the kernel's
+// own event, below 0 where there is none.
 type other struct{ events, entries int64 }
 
 // others sorts what was read from the counters.
@@ -196,7 +195,7 @@ func (o other) differ(counted uint64) string {
 	case o.events != n:
 		return fmt.Sprintf("perf events count %d", o.events)
 	case o.entries >= 0 && o.entries != n:
-		return fmt.Sprintf("the tracepoint of the system call counts %d", o.entries)
+		return fmt.Sprintf("the kernel's own event counts %d", o.entries)
 	}
 	return ""
 }
@@ -247,7 +246,11 @@ func (s *survey) take(gen workloads.Generator, r *workloads.Result, others []oth
 			s.reached[gen.Name][t.fn] = true
 		}
 		if s.events && !s.shared {
-			if what := others[i].differ(counted.calls); what != "" {
+			o := others[i]
+			if counters.IsSoftware(t.fn) && t.gen.Name != gen.Name {
+				o.entries = -1 // faults that the kernel takes itself are no events
+			}
+			if what := o.differ(counted.calls); what != "" {
 				s.wrong = append(s.wrong, fmt.Sprintf("%s %d in workload %s, where %s", t.fn, counted.calls, gen.Name, what))
 			}
 		}
@@ -279,7 +282,7 @@ func (s *survey) check() Check {
 	if s.events && !s.shared {
 		detail += "; perf events count the same in every workload"
 		if slices.ContainsFunc(s.entryOf, func(at int) bool { return at >= 0 }) {
-			detail += ", and tracepoints of system calls too"
+			detail += ", and the kernel's own events too"
 		}
 	}
 	return judge(true, name, "%s", detail)

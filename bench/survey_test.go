@@ -142,8 +142,8 @@ func TestSurveyHoldsEventsAgainstTheModule(t *testing.T) {
 		"the same":             {[]other{{7, 7}, {7, -1}, {0, 0}}, Held, "perf events count the same"},
 		"one more of the read": {[]other{{8, 7}, {7, -1}, {0, 0}}, Failed, "sys_read 7 in workload read, where perf events count 8"},
 		"one of another":       {[]other{{7, 7}, {7, -1}, {1, 0}}, Failed, "sys_write 0 in workload read, where perf events count 1"},
-		"one less at entry":    {[]other{{7, 6}, {7, -1}, {0, 0}}, Failed, "sys_read 7 in workload read, where the tracepoint of the system call counts 6"},
-		"one entry of another": {[]other{{7, 7}, {7, -1}, {0, 1}}, Failed, "sys_write 0 in workload read, where the tracepoint of the system call counts 1"},
+		"one less at entry":    {[]other{{7, 6}, {7, -1}, {0, 0}}, Failed, "sys_read 7 in workload read, where the kernel's own event counts 6"},
+		"one entry of another": {[]other{{7, 7}, {7, -1}, {0, 1}}, Failed, "sys_write 0 in workload read, where the kernel's own event counts 1"},
 	} {
 		s := survey{surveyPlan: surveyPlan{events: true}, reached: reached{}, targets: targetsOf(t, "sys_read", "vfs_read", "sys_write")}
 		r := &workloads.Result{Issued: 7, Before: filesOf("10", "20", "5"), After: filesOf("17", "27", "5")}

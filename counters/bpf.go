@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -196,15 +195,6 @@ func Counts(words []uint64) []Count {
 		all = append(all, Count{words[0], words[1], words[2], words[3]})
 	}
 	return all
-}
-
-// Read returns what the programs have seen of each function.
-func (p *Programs) Read() []Count {
-	var words []uint64
-	for _, at := range p.Words() {
-		words = append(words, atomic.LoadUint64(at))
-	}
-	return Counts(words)
 }
 
 // Missed is how many calls the programs were not run for, in Linux 5.12 or later.

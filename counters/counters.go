@@ -2,18 +2,16 @@
 
 // Package counters has the kernel count calls of its functions, by its own means
 // and none of profiler.ko's: perf events at kprobes and at the tracepoints of
-// system calls, which it keeps for each processor. They need no program and no BTF,
-// and count functions that profiler.ko probes at the same time.
+// system calls, and software events, which it keeps for each processor. They need no
+// program and no BTF, and count functions that profiler.ko probes at the same time.
 //
 // A kprobe is missed where another one's handler calls the function, which those
 // of perf events and of profiler.ko do with no function that is worth a profile.
 package counters
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,18 +54,36 @@ func Open(functions []string) (*Set, error) {
 // syscallEvents is where tracefs describes the tracepoints of system calls.
 const syscallEvents = "/sys/kernel/tracing/events/syscalls"
 
-// HasSyscall tells whether entries of a system call, such as "getpid", can be
-// counted, for which tracefs must be mounted.
-func HasSyscall(name string) bool {
-	_, err := os.Stat(filepath.Join(syscallEvents, "sys_enter_"+name))
-	return err == nil
+// softwareEvents are functions that the kernel calls once for each event of a kind
+// that it counts anyway, other than where it does more of them by itself.
+var softwareEvents = map[string]uint64{"handle_mm_fault": unix.PERF_COUNT_SW_PAGE_FAULTS}
+
+// IsSoftware tells whether calls of a function are counted by a software event.
+func IsSoftware(function string) bool {
+	_, ok := softwareEvents[function]
+	return ok
 }
 
-// OpenSyscalls begins to count entries of system calls, at their tracepoints, which
-// have nothing to do with kprobes.
-func OpenSyscalls(names []string) (*Set, error) {
-	return open(names, func(name string) (event, error) {
-		id, err := number(filepath.Join(syscallEvents, "sys_enter_"+name, "id"))
+// HasEvent tells whether the kernel has an event of its own for calls of a function,
+// which has nothing to do with kprobes: of a system call such as sys_getpid the
+// tracepoint at its entry, for which tracefs must be mounted, of others a software
+// event.
+func HasEvent(function string) bool {
+	if IsSoftware(function) {
+		return true
+	}
+	name, ok := strings.CutPrefix(function, "sys_")
+	_, err := os.Stat(filepath.Join(syscallEvents, "sys_enter_"+name))
+	return ok && err == nil
+}
+
+// OpenEvents begins to count the events of functions that have some.
+func OpenEvents(functions []string) (*Set, error) {
+	return open(functions, func(function string) (event, error) {
+		if id, ok := softwareEvents[function]; ok {
+			return event{attr: unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Config: id}}, nil
+		}
+		id, err := number(filepath.Join(syscallEvents, "sys_enter_"+strings.TrimPrefix(function, "sys_"), "id"))
 		return event{attr: unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id}}, err
 	})
 }
@@ -148,23 +164,6 @@ func (s *Set) Sum(counts []uint64) []uint64 {
 		sums = append(sums, sum)
 	}
 	return sums
-}
-
-// Read returns how often each function has been called.
-func (s *Set) Read() ([]uint64, error) {
-	var counts []uint64
-	for _, fd := range s.fds {
-		var b [8]byte
-		n, err := unix.Read(fd, b[:])
-		if err == nil && n != len(b) {
-			err = io.ErrUnexpectedEOF
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read a count: %w", err)
-		}
-		counts = append(counts, binary.NativeEndian.Uint64(b[:]))
-	}
-	return s.Sum(counts), nil
 }
 
 // Close ends the counting.

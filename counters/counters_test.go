@@ -34,27 +34,14 @@ func TestEventType(t *testing.T) {
 	}
 }
 
-// What is read from files stands for counts; pipes take their place here.
-func TestReadAndClose(t *testing.T) {
+func TestClose(t *testing.T) {
 	s := &Set{perFunction: 1}
-	for _, low := range []byte{5, 7} {
-		var ends [2]int
-		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := unix.Write(ends[1], []byte{low, 0, 0, 0, 0, 0, 0, 0}); err != nil {
-			t.Fatal(err)
-		}
-		unix.Close(ends[1])
-		s.fds = append(s.fds, ends[0])
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
 	}
+	s.fds = ends[:]
 	fds := s.Descriptors()
-	if got, err := s.Read(); err != nil || !slices.Equal(got, []uint64{5, 7}) {
-		t.Errorf("counts are %v, %v, want [5 7]", got, err)
-	}
-	if got, err := s.Read(); err == nil {
-		t.Errorf("counts are %v where there are none", got)
-	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ package guest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -109,11 +110,15 @@ func restore(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	defer from.Close()
 	rep, err := start(ctx, cfg, resume, from)
-	if err != nil {
-		_ = os.Remove(s.path) // in case that QEMU does not like it
+	if errors.Is(err, errNoResume) {
+		_ = os.Remove(s.path) // QEMU does not like it
 	}
 	return rep, err
 }
+
+// errNoResume says that a machine did not start from its snapshot, for which the
+// guest itself is not to blame.
+var errNoResume = errors.New("no start from the snapshot")
 
 func cancelled(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
@@ -144,7 +149,7 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 		f.closeFar()
 		if err := f.monitor.resume(); err != nil {
 			p.kill()
-			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: start from a snapshot: %w: %s", err, p.said()))
+			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w: %w: %s", errNoResume, err, p.said()))
 		}
 	}
 	s := &session{cfg: cfg, started: begin}

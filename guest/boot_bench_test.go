@@ -7,12 +7,13 @@ import (
 
 	"kprof-bench/guest"
 	"kprof-bench/guest/guesttest"
+	"kprof-bench/kernels"
 )
 
 // BenchmarkBoot measures what it costs until a job starts, in processor time of
 // the host and in instructions of the guest.
 func BenchmarkBoot(b *testing.B) {
-	for _, series := range []string{"5.10", "6.1", "6.12", "7.3"} {
+	for _, series := range kernels.Series {
 		for _, how := range []struct {
 			name      string
 			snapshots string

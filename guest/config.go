@@ -33,7 +33,8 @@ const (
 type Config struct {
 	// Vmlinux is an uncompressed kernel that can be entered through PVH.
 	Vmlinux string
-	// Init is a static ELF executable that becomes /init; it calls [Main].
+	// Init is a static ELF executable that becomes the guest's init, at
+	// [InitPath]; it calls [Main].
 	Init string
 	// Files are put into the guest's root besides Init.
 	Files []File
