@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 # make run    measure profiler.ko in a guest, with results in out/latest.txt
 # make test   lint and test everything, in real guests too
+# make race   the same with the race detector, which takes longer
 # make module build profiler.ko and kprof_testbed.ko for the guest's kernel
 GO    ?= go
 FUNCS ?= sys_getpid
 BENCH := bin/kprof-bench
+
+# One way to compile for all that is done here, so that nothing is compiled twice.
+export CGO_ENABLED := 0
+export GOFLAGS     := $(GOFLAGS) -trimpath -buildvcs=false
 
 # Those in README.md's table.
 KERNELS := 5.10,5.10-cloud,5.10-rt,6.1,6.1-cloud,6.1-rt,6.12,6.12-rt,7.3,7.3-cloud,7.3-rt
@@ -14,7 +19,11 @@ run: setup $(BENCH)
 	$(BENCH) run --funcs $(FUNCS) --out out/latest.txt
 
 test: setup lint
-	$(GO) test -race -count=1 -timeout 20m ./...
+	$(GO) test -vet=off -count=1 -timeout 20m ./...
+
+# The same under the race detector, for which everything is compiled once more.
+race: setup
+	CGO_ENABLED=1 $(GO) test -race -vet=off -count=1 -timeout 60m ./...
 
 module: setup $(BENCH)
 	$(BENCH) build --out out
@@ -34,7 +43,7 @@ lint: setup
 
 # Static, because the program is the guest's init too. Go knows what is old.
 $(BENCH): FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o $@ ./cmd/kprof-bench
+	$(GO) build -o $@ ./cmd/kprof-bench
 
 setup:
 	@scripts/setup.sh
@@ -43,4 +52,4 @@ clean:
 	rm -rf bin out
 
 FORCE:
-.PHONY: run test module record lint setup clean FORCE
+.PHONY: run test race module record lint setup clean FORCE
