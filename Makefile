@@ -37,6 +37,13 @@ record: setup $(BENCH)
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
 	$(BENCH) plot results/recorded/latency.txt --out plots/latency.svg
 
+# Tells whether the module's cost has changed; where that is meant, records it.
+gate: setup $(BENCH)
+	$(BENCH) gate
+
+baseline: setup $(BENCH)
+	$(BENCH) gate --renew
+
 # Also part of the tests: the modules' warnings, sparse and checkpatch.
 lint: setup
 	scripts/lint.sh
@@ -52,4 +59,4 @@ clean:
 	rm -rf bin out
 
 FORCE:
-.PHONY: run test race module record lint setup clean FORCE
+.PHONY: run test race module record gate baseline lint setup clean FORCE

@@ -73,6 +73,7 @@ func TestRunOnAllKernels(t *testing.T) {
 		}
 	}
 	wantRecordedKernels(t, files)
+	wantBaseline(t, out)
 	text, err := exec.CommandContext(t.Context(), "go", "tool", "benchstat", "-col", "kernel", out).CombinedOutput()
 	if err != nil || !strings.Contains(string(text), "Probe/func=sys_clone") || strings.Contains(string(text), "benchfmt") {
 		t.Errorf("benchstat: %v\n%s", err, text)

@@ -130,7 +130,7 @@ func TestReadmeNamesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"cmd/kprof-bench", "bench", "workloads", "kmod", "kmod/profiler", "kmod/testbed", "guest", "kernels", "results", "compare", "plots", "LICENSES"} {
+	for _, dir := range []string{"cmd/kprof-bench", "bench", "workloads", "kmod", "kmod/profiler", "kmod/testbed", "guest", "kernels", "results", "compare", "baseline", "plots", "LICENSES"} {
 		if !strings.Contains(string(text), "`"+dir+"`") {
 			t.Errorf("README.md does not name %s", dir)
 		}
