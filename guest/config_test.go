@@ -35,12 +35,22 @@ func TestQEMUArguments(t *testing.T) {
 	}{
 		"by default": {
 			cfg: Config{},
-			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max"}, vcpus: "1", size: "512",
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,-cx16"}, vcpus: "1", size: "512",
 			cmdline: " no_timer_check tsc=reliable nolapic_timer",
 		},
 		"for races": {
 			cfg: Config{Clock: TCG, MemoryMiB: 1024},
-			cpu: []string{"-accel", "tcg,thread=single", "-cpu", "max"}, vcpus: "2", size: "1024",
+			cpu: []string{"-accel", "tcg,thread=single", "-cpu", "max,-cx16"}, vcpus: "2", size: "1024",
+			cmdline: " no_timer_check tsc=reliable",
+		},
+		"of another model": {
+			cfg: Config{CPU: "EPYC,-smap"},
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "EPYC,-smap,-cx16"}, vcpus: "1", size: "512",
+			cmdline: " no_timer_check tsc=reliable nolapic_timer",
+		},
+		"of a model with CMPXCHG16B": {
+			cfg: Config{Clock: TCG, CPU: "max,+cx16"},
+			cpu: []string{"-accel", "tcg,thread=single", "-cpu", "max,+cx16"}, vcpus: "2", size: "512",
 			cmdline: " no_timer_check tsc=reliable",
 		},
 		"in real time": {

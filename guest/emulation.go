@@ -21,8 +21,8 @@ const emulationFailed = "QEMU's emulation failed"
 
 // impossibleFlags returns flags that the kernel has printed and no processor can
 // have had. QEMU keeps flags in the form of the last operation and its operands;
-// when it takes one operation's for another's, as now and then it does where code
-// is patched while another processor runs it, what the guest sees is an operand.
+// when it takes one operation's for another's, what the guest sees is an operand.
+// Of the one way in which it is known to, see [processor.emulated].
 func (w *consoleWatch) impossibleFlags() (uint64, bool) {
 	for _, m := range eflags.FindAllStringSubmatch(w.text.String(), -1) {
 		if flags, err := strconv.ParseUint(m[1], 16, 32); err == nil && flags&reservedFlags != 0 {

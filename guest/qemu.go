@@ -36,15 +36,34 @@ type processor struct {
 func (p processor) arguments() []string {
 	switch p.clock {
 	case ICount:
-		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", cmp.Or(p.model, "max")}
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", p.emulated()}
 	case TCG:
 		// With a host thread for each vCPU, QEMU 7.2 goes on executing its old
 		// translation of code that the kernel has patched on another vCPU.
-		return []string{"-accel", "tcg,thread=single", "-cpu", cmp.Or(p.model, "max")}
+		return []string{"-accel", "tcg,thread=single", "-cpu", p.emulated()}
 	default:
 		return []string{"-accel", "kvm", "-cpu", cmp.Or(p.model, "host")}
 	}
 }
+
+// emulated is a model without CMPXCHG16B, unless its name says something about
+// that. QEMU before 8.0 has the instruction keep flags that it works out from the
+// operands of the operation before, and by the rule of one still earlier: after a
+// POPF, an IRET or a conditional jump that began a block of code, it takes an
+// operand for the flags. Kernels use it whenever they allocate memory, and an
+// interrupt that comes next saves such flags and restores them, or a fault tells of
+// them. Without it kernels do the same in some instructions more. It is kept from
+// all QEMUs alike so that they count the same.
+func (p processor) emulated() string {
+	model := cmp.Or(p.model, "max")
+	if strings.Contains(model, exchange) {
+		return model
+	}
+	return model + ",-" + exchange
+}
+
+// exchange is QEMU's name of CMPXCHG16B.
+const exchange = "cx16"
 
 // origin fixes everything the guest could learn from the outside: random
 // numbers and the time of day.

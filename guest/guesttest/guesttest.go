@@ -48,6 +48,16 @@ type Identity struct {
 	TSC    uint64 `json:"tsc"`
 }
 
+// Exchange is whether the guest's processor has CMPXCHG16B, and the flags that it
+// leaves when [ReservedFlags] were a summand before it.
+type Exchange struct {
+	Has   bool   `json:"has"`
+	Flags uint64 `json:"flags"`
+}
+
+// ReservedFlags are flags that no processor ever sets.
+const ReservedFlags = 1<<15 | 1<<5 | 1<<3
+
 // Kernel returns the kernel that tests boot, fetched when the cache lacks it.
 func Kernel(tb testing.TB) *kernels.Kernel {
 	tb.Helper()

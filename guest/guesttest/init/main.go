@@ -17,6 +17,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
 
 	"kprof-bench/guest"
 	"kprof-bench/guest/guesttest"
@@ -77,6 +80,7 @@ var acts = map[string]func(*guest.Channel) error{
 	"shout":     shout,
 	"identify":  identify,
 	"mounts":    mounts,
+	"exchange":  exchange,
 }
 
 func sendNumbers(ch *guest.Channel) error {
@@ -154,3 +158,18 @@ func mounts(ch *guest.Channel) error {
 
 // rdtsc reads the time stamp counter.
 func rdtsc() uint64
+
+// exchange tells whether the processor has CMPXCHG16B, and what it does to flags.
+func exchange(ch *guest.Channel) error {
+	e := guesttest.Exchange{Has: cpu.X86.HasCX16}
+	if e.Has {
+		var room [3]uint64
+		block := (*[2]uint64)(unsafe.Pointer(&room[uintptr(unsafe.Pointer(&room))/8%2])) // as it must be aligned
+		e.Flags = flagsOfExchange(guesttest.ReservedFlags, block)
+	}
+	return ch.Send("exchange", e)
+}
+
+// flagsOfExchange returns the flags after operand has been added to 0 and two
+// words of zeros have been exchanged for the same.
+func flagsOfExchange(operand uint64, block *[2]uint64) uint64
