@@ -12,7 +12,7 @@ export CGO_ENABLED := 0
 export GOFLAGS     := $(GOFLAGS) -trimpath -buildvcs=false
 
 # Those in README.md's table.
-KERNELS := 5.10,5.10-cloud,5.10-rt,6.1,6.1-cloud,6.1-rt,6.12,6.12-rt,7.3,7.3-cloud,7.3-rt
+KERNELS := 5.10,5.10-cloud,5.10-rt,6.1,6.1-cloud,6.1-rt,6.12,6.12-cloud,6.12-rt,7.3,7.3-cloud,7.3-rt
 
 run: setup $(BENCH)
 	@mkdir -p out

@@ -50,7 +50,7 @@ func (f *hostFlags) registerGuest(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.modules, "modules", "", "directory with profiler.ko and kprof_testbed.ko for the kernel (default: build them)")
 	cmd.Flags().IntVar(&f.memory, "memory", 0, "the guest's memory in MiB (default 512)")
 	cmd.Flags().Uint64Var(&f.seed, "seed", 0, "the guest's seed of randomness, which moves its addresses (default 1)")
-	cmd.Flags().StringVar(&f.cpu, "cpu", "", "the guest's model of processor, by QEMU's name (default max)")
+	cmd.Flags().StringVar(&f.cpu, "cpu", "", "the guest's model of processor, by QEMU's name; without cx16 if it does not say +cx16 (default max)")
 	cmd.Flags().StringArrayVar(&f.cmdline, "append", nil, "add this to the guest's kernel command line, such as retbleed=stuff")
 	cmd.Flags().BoolVar(&f.cold, "cold", false, "boot the guest instead of starting it from a snapshot")
 	cmd.Flags().BoolVar(&f.console, "console", false, "show what the guest's kernel prints")
