@@ -2,7 +2,11 @@
 
 package changepoint
 
-import "slices"
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+)
 
 // Division says how [Divide] divides.
 type Division struct {
@@ -74,26 +78,31 @@ func (d Division) inWindow(x []float64) []int {
 // significant between their neighbours, and then those that are small, the worst
 // at a time, as its neighbours then have more points to be judged by.
 func (d Division) merge(x []float64, changes []int) []int {
+	p, size := make([]float64, len(changes)), make([]float64, len(changes))
+	judge := func(i int) {
+		if i >= 0 && i < len(changes) {
+			a, b := beside(x, changes, i)
+			p[i], size[i] = d.p(a, b), magnitude(stat.Mean(a, nil), stat.Mean(b, nil))
+		}
+	}
+	for i := range changes {
+		judge(i)
+	}
 	for len(changes) > 0 {
-		least := d.worst(x, changes)
-		if least < 0 {
+		worst := d.worst(p, size)
+		if worst < 0 {
 			break
 		}
-		changes = slices.Delete(changes, least, least+1)
+		changes = slices.Delete(changes, worst, worst+1)
+		p, size = slices.Delete(p, worst, worst+1), slices.Delete(size, worst, worst+1)
+		judge(worst - 1)
+		judge(worst)
 	}
 	return changes
 }
 
 // worst returns which change is to be taken out, or -1.
-func (d Division) worst(x []float64, changes []int) int {
-	var p, size []float64
-	parts := segments(x, changes)
-	for i := range changes {
-		a, b := parts[i].of(x), parts[i+1].of(x)
-		meanA, _ := moments(a)
-		meanB, _ := moments(b)
-		p, size = append(p, d.p(a, b)), append(size, magnitude(meanA, meanB))
-	}
+func (d Division) worst(p, size []float64) int {
 	if worst := slices.Max(p); worst >= d.Strong {
 		return slices.Index(p, worst)
 	}
@@ -101,6 +110,18 @@ func (d Division) worst(x []float64, changes []int) int {
 		return slices.Index(size, least)
 	}
 	return -1
+}
+
+// beside returns the segments before and behind one of the changes.
+func beside(x []float64, changes []int, i int) (before, after []float64) {
+	from, to := 0, len(x)
+	if i > 0 {
+		from = changes[i-1]
+	}
+	if i+1 < len(changes) {
+		to = changes[i+1]
+	}
+	return x[from:changes[i]], x[changes[i]:to]
 }
 
 // segment is a part of a series.
