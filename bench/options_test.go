@@ -159,7 +159,7 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit overhead-insn/op better=lower assume=exact\n" +
 				"Unit reported-insn/op assume=exact\n" +
 				"Unit true-insn/op assume=exact\n" +
-				"Unit bias-insn/op better=lower assume=exact\n" +
+				"Unit bias-insn/op assume=exact\n" +
 				"Unit bpf-insn/op assume=exact\n" +
 				"Unit insn/op better=lower assume=exact\n" +
 				"Unit insn/word better=lower assume=exact\n" +
@@ -228,7 +228,6 @@ func TestFileOnEachClock(t *testing.T) {
 const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit probed-ns/op better=lower\n" +
 	"Unit overhead-ns/op better=lower\n" +
-	"Unit bias-ns/op better=lower\n" +
 	"Unit ns/op better=lower\n" +
 	"Unit ns/word better=lower\n" +
 	"Unit loop-ns/word better=lower\n" +

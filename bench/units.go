@@ -16,7 +16,7 @@ var units = []struct {
 	{"overhead-insn/op", "lower"},
 	{"reported-insn/op", ""},
 	{"true-insn/op", ""},
-	{"bias-insn/op", "lower"},
+	{"bias-insn/op", ""}, // has a sign
 	{"bpf-insn/op", ""},
 	{"insn/op", "lower"},
 	{"insn/word", "lower"},

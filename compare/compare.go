@@ -148,8 +148,12 @@ func exact(units benchfmt.UnitMetadataMap, unit string, env []results.Config) bo
 	return asMap(env)["clock"] == results.ClockICount
 }
 
-// better is what the files say, or what is known of units that go test prints.
+// better is what the files say, or what is known of units: those that go test
+// prints, and those with a sign.
 func better(units benchfmt.UnitMetadataMap, unit string) string {
+	if isSigned(unit) {
+		return NearZero
+	}
 	return map[int]string{-1: "lower", 1: "higher"}[units.GetBetter(unit)]
 }
 

@@ -30,7 +30,7 @@ type Comparison struct {
 	Unit string
 	// Exact values repeat to the digit; any difference is a change.
 	Exact bool
-	// Better is "lower", "higher", or empty if it is not known.
+	// Better is "lower", "higher", [NearZero], or empty if it is not known.
 	Better   string
 	Old, New Figure
 	// Change is that of the figures in parts of the old one; nil from zero.
@@ -75,16 +75,17 @@ func (c *Comparison) judgeExact(old, next []float64) {
 
 // direction is the verdict on figures of which it is known whether they differ.
 func (c *Comparison) direction() Verdict {
-	switch {
-	case c.Old.Value == c.New.Value:
+	if c.Old.Value == c.New.Value {
 		return Same
-	case c.Better == "":
-		c.Why = "no better= says which direction is worse"
-		return Changed
-	case (c.New.Value < c.Old.Value) == (c.Better == "lower"):
-		return Better
 	}
-	return Worse
+	v := Direction(c.Better, c.Old.Value, c.New.Value)
+	if v == Changed {
+		c.Why = "no better= says which direction is worse"
+		if c.Better == NearZero {
+			c.Why = "as far from zero as before"
+		}
+	}
+	return v
 }
 
 // measure takes what the rank test says of samples. The verdict has to wait for

@@ -2,7 +2,10 @@
 
 package compare
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
@@ -32,6 +35,23 @@ func TestNumbers(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// A figure with a sign is the better the nearer it is to zero, whatever a file says.
+func TestSigned(t *testing.T) {
+	const file = exactPlace + "Unit bias-insn/op better=lower assume=exact\nBenchmarkA 1 %s bias-insn/op 5 true-insn/op\n"
+	for _, test := range []struct {
+		old, next string
+		want      Verdict
+	}{
+		{"-3", "-1", Better}, {"-1", "-3", Worse}, {"1", "-3", Worse}, {"3", "1", Better}, {"-1", "-1", Same}, {"0", "-0.5", Worse},
+		{"1", "-1", Changed},
+	} {
+		r := compared(t, fmt.Sprintf(file, test.old), fmt.Sprintf(file, test.next), usual())
+		if got := r.Comparisons[0]; got.Verdict != test.want || got.Better != NearZero {
+			t.Errorf("%s -> %s: %s, %q, want %s", test.old, test.next, got.Verdict, got.Better, test.want)
 		}
 	}
 }

@@ -21,7 +21,7 @@ var environment = []string{
 var revisions = []string{"module", "testbed", "commit"}
 
 // about are keys that follow from others or say nothing of the figures.
-var about = []string{"features", "date", "commit-time", "note"}
+var about = []string{"features", "date", "commit-time", "subject", "rows", "note"}
 
 // row is all that a file has of one benchmark in one environment.
 type row struct {

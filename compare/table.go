@@ -65,6 +65,9 @@ func (c *Comparison) title() string {
 	if c.Better == "" {
 		return c.Unit + ", " + kind
 	}
+	if c.Better == NearZero {
+		return fmt.Sprintf("%s, %s, nearer to zero is better", c.Unit, kind)
+	}
 	return fmt.Sprintf("%s, %s, %s is better", c.Unit, kind, c.Better)
 }
 
