@@ -54,6 +54,10 @@ var Defaults = Options{Window: 50, P: 1e-4, Magnitude: 0.005, Least: 3}
 // influence: what is there by chance is taken out again.
 const weak = 0.01
 
+// Enough is how many points a series must have for a large step at its end to be
+// found.
+func Enough(o Options) int { return fewest + o.orDefaults().Least }
+
 func (o Options) orDefaults() Options {
 	return Options{
 		Window: cmp.Or(o.Window, Defaults.Window), P: cmp.Or(o.P, Defaults.P),

@@ -155,6 +155,27 @@ func ReplaceFile(path string, text []byte) (err error) {
 	return nil
 }
 
+// CreateFile writes a file that is not there yet, whole or not at all. It is an
+// error, [fs.ErrExist], if there is anything at path.
+func CreateFile(path string, text []byte) (err error) {
+	tmp, err := createBeside(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	if err := fill(tmp, text, nil); err != nil {
+		return err
+	}
+	if err := os.Link(tmp.Name(), path); err != nil { // a rename would replace what is there
+		return err
+	}
+	syncDir(filepath.Dir(path))
+	return nil
+}
+
+// Format returns what [WriteAll] writes.
+func Format(files []*File) ([]byte, error) { return textOf(files) }
+
 // createBeside makes an empty file with the permissions that the process
 // gives to new files; os.CreateTemp would make it private.
 func createBeside(path string) (*os.File, error) {

@@ -17,7 +17,7 @@ import (
 )
 
 type compareFlags struct {
-	revisionFlags
+	twoRevisions
 	accept  string
 	format  string
 	floor   float64

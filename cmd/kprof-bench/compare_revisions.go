@@ -13,19 +13,14 @@ import (
 
 	"kprof-bench/bench"
 	"kprof-bench/compare"
-	"kprof-bench/kmod"
 	"kprof-bench/results"
 
 	"github.com/spf13/cobra"
 )
 
-// revisionFlags say how revisions are measured.
-type revisionFlags struct {
-	hostFlags
-	only   []string
-	funcs  []string
-	by     []string
-	clock  string
+// twoRevisions are the flags of compare for them.
+type twoRevisions struct {
+	revisionFlags
 	rounds int
 }
 
@@ -36,29 +31,21 @@ var revisionFlagNames = []string{"only", "funcs", "backends", "kernel", "clock",
 // with a dozen tests or two, fewer samples could not tell anything.
 const noisyRounds = 8
 
-func (f *revisionFlags) register(cmd *cobra.Command) {
-	f.given = cmd.Flags().Changed
-	cmd.Flags().StringVar(&f.kernel, "kernel", kmod.DefaultSeries, "of revisions, the guest's series of Linux")
-	cmd.Flags().StringSliceVar(&f.only, "only", []string{string(bench.Overhead), string(bench.Lengths)}, "of revisions, the experiments: "+bench.ExperimentNames())
-	cmd.Flags().StringSliceVar(&f.funcs, "funcs", []string{"sys_getpid"}, "of revisions, the functions to profile")
-	cmd.Flags().StringSliceVar(&f.by, "backends", []string{string(bench.Direct), string(bench.KRetProbe)}, "of revisions, the ways of probing that are measured")
+func (f *twoRevisions) register(cmd *cobra.Command) {
+	f.revisionFlags.register(cmd, "of revisions, ", string(bench.Direct), string(bench.KRetProbe))
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount), "of revisions, what drives the guest: icount, tcg or kvm")
 	cmd.Flags().IntVar(&f.rounds, "rounds", 0, fmt.Sprintf("of revisions, how often each is measured (default 1 on icount, else %d)", noisyRounds))
 }
 
-// revisionRun is one of the two revisions, and what was measured of it.
-type revisionRun struct {
-	kernelRun
-	name, commit string
-	set          *compare.Set
-}
-
 // measureRevisions builds the modules of both revisions and measures them on the
 // same kernel, by turns.
-func (f *revisionFlags) measureRevisions(ctx context.Context, names, commits [2]string, stderr io.Writer) (old, next *compare.Set, err error) {
+func (f *twoRevisions) measureRevisions(ctx context.Context, names, commits [2]string, stderr io.Writer) (old, next *compare.Set, err error) {
 	o, err := f.options()
 	if err != nil {
 		return nil, nil, err
+	}
+	if f.rounds < 0 {
+		return nil, nil, fmt.Errorf("--rounds: %d must not be negative", f.rounds)
 	}
 	dir, err := os.MkdirTemp("", "kprof-bench-revisions-")
 	if err != nil {
@@ -87,46 +74,9 @@ func (f *revisionFlags) measureRevisions(ctx context.Context, names, commits [2]
 	return both[0].set, both[1].set, nil
 }
 
-func (f *revisionFlags) options() (bench.Options, error) {
-	clock, err := parseClock(f.clock)
-	if err != nil {
-		return bench.Options{}, err
-	}
-	backends, err := bench.ParseBackends(f.by)
-	if err != nil {
-		return bench.Options{}, err
-	}
-	only, err := bench.ParseExperiments(f.only)
-	if err != nil {
-		return bench.Options{}, err
-	}
-	if f.rounds < 0 {
-		return bench.Options{}, fmt.Errorf("--rounds: %d must not be negative", f.rounds)
-	}
-	o := bench.Options{Only: only, Backends: backends, Rate: "max", Clock: clock, Funcs: f.funcs}
-	if !f.given("funcs") && !o.Does(bench.Overhead) && !o.Does(bench.Calls) && !o.Does(bench.Counts) {
-		o.Funcs = nil // those by default are for experiments that drive some
-	}
-	return o, o.Check()
-}
-
-func (f *revisionFlags) revision(ctx context.Context, name, commit, dir string, say func(string), stderr io.Writer) (*revisionRun, error) {
-	r := &revisionRun{name: name, commit: commit}
-	r.kernel = f.kernel
-	var err error
-	if r.host, err = f.guestHost(say, stderr); err != nil {
-		return nil, err
-	}
-	if r.host.Profiler, r.host.Testbed, err = sourcesAt(ctx, commit, dir); err != nil {
-		return nil, err
-	}
-	_, _, err = r.host.Prepare(ctx)
-	return r, err
-}
-
 // takeTurns measures both in each round, on the exact clock at the same time, and
 // else one by one: each is the first in every second round.
-func (f *revisionFlags) takeTurns(ctx context.Context, both []*revisionRun, o bench.Options) error {
+func (f *twoRevisions) takeTurns(ctx context.Context, both []*revisionRun, o bench.Options) error {
 	rounds, atOnce := f.rounds, 1
 	if o.Clock.Exact() {
 		rounds, atOnce = max(rounds, 1), runtime.NumCPU()
@@ -153,13 +103,8 @@ func (r *revisionRun) keep() error {
 	if r.err != nil {
 		return r.err
 	}
-	if !r.result.Good() {
-		for _, c := range r.result.Checks {
-			if c.Verdict == bench.Failed {
-				return fmt.Errorf("%s: %s: figures that are known to be wrong are not compared", c.Name, c.Detail)
-			}
-		}
-		return fmt.Errorf("no check held")
+	if err := trusted(r.result); err != nil {
+		return err
 	}
 	var text bytes.Buffer
 	if err := results.Write(&text, r.result.File()); err != nil {

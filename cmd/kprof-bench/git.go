@@ -29,25 +29,26 @@ func commitOf(ctx context.Context, name string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// sourcesAt returns the sources of both modules in a commit, which it writes
-// into a directory.
-func sourcesAt(ctx context.Context, commit, dir string) (profiler, testbed fs.FS, err error) {
+// sourcesAt returns the sources of a module in a commit, which it writes into a
+// directory.
+func sourcesAt(ctx context.Context, commit, module, dir string) (fs.FS, error) {
+	archive, err := gitAtTop(ctx, "archive", "--format=tar", commit, module)
+	if err == nil {
+		err = unpackTar(bytes.NewReader(archive), dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sources of the modules in commit %s: %w", commit, err)
+	}
+	return sourceDir(filepath.Join(dir, module))
+}
+
+// gitAtTop runs git in the top directory of the repository, where paths begin.
+func gitAtTop(ctx context.Context, args ...string) ([]byte, error) {
 	top, err := git(ctx, ".", "rev-parse", "--show-toplevel")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	archive, err := git(ctx, strings.TrimSpace(string(top)), "archive", "--format=tar", commit, profilerDir, testbedDir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("sources of the modules in commit %s: %w", commit, err)
-	}
-	if err := unpackTar(bytes.NewReader(archive), dir); err != nil {
-		return nil, nil, fmt.Errorf("sources of the modules in commit %s: %w", commit, err)
-	}
-	if profiler, err = sourceDir(filepath.Join(dir, profilerDir)); err != nil {
-		return nil, nil, err
-	}
-	testbed, err = sourceDir(filepath.Join(dir, testbedDir))
-	return profiler, testbed, err
+	return git(ctx, strings.TrimSpace(string(top)), args...)
 }
 
 func git(ctx context.Context, dir string, args ...string) ([]byte, error) {

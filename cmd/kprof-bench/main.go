@@ -67,7 +67,19 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), compareCommand(), gateCommand(), plotCommand(), execCommand(), buildCommand(), argsCommand(), workloadsCommand(), kernelsCommand(), doctorCommand())
+	root.AddCommand(
+		runCommand(),
+		compareCommand(),
+		gateCommand(),
+		historyCommand(),
+		plotCommand(),
+		execCommand(),
+		buildCommand(),
+		argsCommand(),
+		workloadsCommand(),
+		kernelsCommand(),
+		doctorCommand(),
+	)
 
 	err := root.ExecuteContext(ctx)
 	var exit exitError

@@ -18,16 +18,13 @@ import (
 
 type runFlags struct {
 	hostFlags
-	only          []string
-	funcs         []string
+	experimentFlags
 	cmd           string
-	by            []string
 	rate          string
 	slow          bool
 	threads, cpus []int
 	warmup        int
 	calls         int
-	clock         string
 	native        bool
 	out           string
 	json          bool
@@ -131,38 +128,30 @@ func (f *runFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 func (f *runFlags) options() (bench.Options, error) {
-	clock, err := parseClock(f.clock)
+	o, err := f.experimentFlags.options()
 	if err != nil {
-		return bench.Options{}, err
+		return o, err
 	}
 	if f.native {
-		clock = bench.Native
+		o.Clock = bench.Native
 	}
 	if f.native && (f.given("kernel") || f.image != "") {
 		return bench.Options{}, errors.New("--kernel and --kernel-image are the guest's, and --native uses the running kernel")
 	}
-	if f.verify && !clock.Exact() {
-		return bench.Options{}, fmt.Errorf("--verify-determinism: nothing repeats to the digit on clock %s, only on %s", clock, bench.ICount)
+	if f.verify && !o.Clock.Exact() {
+		return bench.Options{}, fmt.Errorf("--verify-determinism: nothing repeats to the digit on clock %s, only on %s", o.Clock, bench.ICount)
 	}
 	if f.out != "" {
 		if err := checkWritable(f.out); err != nil {
 			return bench.Options{}, err
 		}
 	}
-	backends, err := bench.ParseBackends(f.by)
-	if err != nil {
-		return bench.Options{}, err
-	}
-	only, err := bench.ParseExperiments(f.only)
-	if err != nil {
-		return bench.Options{}, err
-	}
 	if f.given("cmd") {
-		if only, err = f.onlyCommand(); err != nil {
-			return bench.Options{}, err
+		if o.Only, err = f.onlyCommand(); err != nil {
+			return o, err
 		}
 	}
-	o := bench.Options{Only: only, Funcs: f.funcs, Cmd: f.cmd, Backends: backends, Rate: f.rate, AllowSlow: f.slow, Threads: f.threads, CPUs: f.cpus, Warmup: f.warmup, Calls: f.calls, Clock: clock}
+	o.Cmd, o.Rate, o.AllowSlow, o.Threads, o.CPUs, o.Warmup, o.Calls = f.cmd, f.rate, f.slow, f.threads, f.cpus, f.warmup, f.calls
 	return o, o.Check()
 }
 

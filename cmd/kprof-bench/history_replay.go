@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"kprof-bench/bench"
+	"kprof-bench/history"
+	"kprof-bench/results"
+
+	"github.com/spf13/cobra"
+)
+
+type replayFlags struct {
+	*historyFlags
+	revisionFlags
+	count int
+	paths []string
+}
+
+func (f *historyFlags) replayCommand() *cobra.Command {
+	r := &replayFlags{historyFlags: f}
+	r.suiteTestbed = true
+	cmd := &cobra.Command{
+		Use:   "replay REVISIONS | --revisions N",
+		Short: "Measure old revisions of the module, and add them",
+		Long: `Build the module of each revision that changed it, the oldest first, measure it
+with the suite and the testbed of today on the exact clock, and add the results to
+the history with the time and the subject of the commit. REVISIONS is what git
+rev-list understands: main~100..main, or a single name for all up to that.
+
+What is in the history already is not measured again. A revision that cannot be
+built or loaded, or whose figures are wrong, is said and left out; of one that lacks
+a backend the others are measured.`,
+		Example: `  kprof-bench history replay HEAD~50..HEAD
+  kprof-bench history replay --revisions 10 --kernel 6.12 --dir results/history-6.12`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 1) == (r.count > 0) || r.count < 0 {
+				return errors.New("say which revisions, as a range such as HEAD~10..HEAD or as their number with --revisions")
+			}
+			return r.run(cmd.Context(), args, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	r.register(cmd, "", string(bench.Direct), string(bench.RetHook), string(bench.KRetProbe))
+	cmd.Flags().IntVar(&r.count, "revisions", 0, "measure the last N of those")
+	cmd.Flags().StringSliceVar(&r.paths, "path", []string{profilerDir}, "measure revisions that changed something here")
+	return cmd
+}
+
+func (f *replayFlags) run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := f.revisionFlags.options()
+	if err != nil {
+		return err
+	}
+	commits, err := f.commits(ctx, args)
+	if err != nil {
+		return err
+	}
+	known, err := f.open(stderr)
+	if err != nil && !history.IsEmpty(err) {
+		return err
+	}
+	p := newProgress(stderr)
+	defer p.clear()
+	added := 0
+	var before time.Time
+	for i, commit := range commits {
+		c, err := infoOf(ctx, commit)
+		if err != nil {
+			return err
+		}
+		at := c.time
+		if !at.After(before) {
+			at = before.Add(time.Second) // commits of one moment have an order
+		}
+		before = at
+		said := fmt.Sprintf("%d of %d, %s: ", i+1, len(commits), c)
+		if known != nil && known.Has(c.hash) {
+			fmt.Fprintln(stdout, said+"is there already")
+			continue
+		}
+		file, lacking, err := f.measure(ctx, c, o, p, stderr)
+		p.clear()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			fmt.Fprintln(stdout, said+"left out: "+inOneLine(err))
+			continue
+		}
+		path, err := history.Append(f.dir, []*results.File{file}, history.Meta{Time: at, Commit: c.hash, CommitTime: c.time, Subject: c.subject})
+		if err != nil {
+			return err
+		}
+		added++
+		fmt.Fprintln(stdout, said+path)
+		for _, why := range lacking {
+			fmt.Fprintln(stdout, "  without "+why)
+		}
+	}
+	_, err = fmt.Fprintf(stdout, "%d of %d revisions were added to %s\n", added, len(commits), f.dir)
+	return err
+}
+
+func (f *replayFlags) commits(ctx context.Context, args []string) ([]string, error) {
+	list := args
+	if f.count > 0 {
+		list = []string{"-n", strconv.Itoa(f.count), "HEAD"}
+	}
+	commits, err := revList(ctx, append(append(list, "--"), f.paths...)...)
+	if err == nil && len(commits) == 0 {
+		err = fmt.Errorf("no revision among those changed %s", f.paths)
+	}
+	return commits, err
+}
+
+// measure measures a revision by all backends at once or, if that fails, by one
+// after the other. Lacking says which could not be, and why.
+func (f *replayFlags) measure(ctx context.Context, c commitInfo, o bench.Options, p *progress, stderr io.Writer) (file *results.File, lacking []string, err error) {
+	say := p.of(short(c.hash))
+	r, err := f.measureOnce(ctx, c.hash, o, say, stderr)
+	if err == nil {
+		return r.File(), nil, nil
+	}
+	if len(o.Backends) == 1 || errors.As(err, new(*notBuilt)) {
+		return nil, nil, err
+	}
+	for _, b := range o.Backends {
+		alone := o
+		alone.Backends = []bench.Backend{b}
+		r, why := f.measureOnce(ctx, c.hash, alone, say, stderr)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case why != nil:
+			lacking = append(lacking, fmt.Sprintf("%s: %s", b, inOneLine(why)))
+		case file == nil:
+			file = r.File()
+		default:
+			file.Rows = append(file.Rows, r.Rows...)
+		}
+	}
+	if file == nil {
+		return nil, nil, err
+	}
+	return file, lacking, nil
+}
