@@ -32,7 +32,7 @@ var revisionFlagNames = []string{"only", "funcs", "backends", "kernel", "clock",
 const noisyRounds = 8
 
 func (f *twoRevisions) register(cmd *cobra.Command) {
-	f.revisionFlags.register(cmd, "of revisions, ", string(bench.Direct), string(bench.KRetProbe))
+	f.revisionFlags.register(cmd, "of revisions, ", usually{[]bench.Experiment{bench.Overhead, bench.Lengths}, bench.DefaultBackends})
 	cmd.Flags().StringVar(&f.clock, "clock", string(bench.ICount), "of revisions, what drives the guest: icount, tcg or kvm")
 	cmd.Flags().IntVar(&f.rounds, "rounds", 0, fmt.Sprintf("of revisions, how often each is measured (default 1 on icount, else %d)", noisyRounds))
 }

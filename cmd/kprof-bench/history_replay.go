@@ -48,7 +48,7 @@ a backend the others are measured.`,
 			return r.run(cmd.Context(), args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	r.register(cmd, "", string(bench.Direct), string(bench.RetHook), string(bench.KRetProbe))
+	r.register(cmd, "", usually{[]bench.Experiment{bench.Overhead, bench.Lengths}, []bench.Backend{bench.Direct, bench.RetHook, bench.KRetProbe}})
 	cmd.Flags().IntVar(&r.count, "revisions", 0, "measure the last N of those")
 	cmd.Flags().StringSliceVar(&r.paths, "path", []string{profilerDir}, "measure revisions that changed something here")
 	return cmd

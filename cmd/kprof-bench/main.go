@@ -71,6 +71,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		runCommand(),
 		compareCommand(),
 		gateCommand(),
+		bisectCommand(),
 		historyCommand(),
 		plotCommand(),
 		execCommand(),

@@ -28,14 +28,28 @@ type revisionFlags struct {
 	suiteTestbed bool
 }
 
-// register adds the flags, of which the words tell what they are about.
-func (f *revisionFlags) register(cmd *cobra.Command, about string, backends ...string) {
+// usually is what is measured unless flags say otherwise.
+type usually struct {
+	only     []bench.Experiment
+	backends []bench.Backend
+}
+
+// register adds the flags. About is what their descriptions begin with.
+func (f *revisionFlags) register(cmd *cobra.Command, about string, u usually) {
 	f.given = cmd.Flags().Changed
 	f.clock = string(bench.ICount)
 	cmd.Flags().StringVar(&f.kernel, "kernel", kmod.DefaultSeries, about+"the guest's series of Linux")
-	cmd.Flags().StringSliceVar(&f.only, "only", []string{string(bench.Overhead), string(bench.Lengths)}, about+"the experiments: "+bench.ExperimentNames())
+	cmd.Flags().StringSliceVar(&f.only, "only", words(u.only), about+"the experiments: "+bench.ExperimentNames())
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", []string{"sys_getpid"}, about+"the functions to profile")
-	cmd.Flags().StringSliceVar(&f.by, "backends", backends, about+"the ways of probing that are measured")
+	cmd.Flags().StringSliceVar(&f.by, "backends", words(u.backends), about+"the ways of probing that are measured")
+}
+
+func words[T ~string](names []T) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, string(name))
+	}
+	return all
 }
 
 func (f *revisionFlags) options() (bench.Options, error) {

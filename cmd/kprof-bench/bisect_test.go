@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kprof-bench/kmod"
+)
+
+// gitRepository is one that a test makes.
+type gitRepository struct {
+	t   *testing.T
+	dir string
+}
+
+func newRepository(t *testing.T) *gitRepository {
+	t.Helper()
+	g := &gitRepository{t, t.TempDir()}
+	g.git("init", "-q", "-b", "main")
+	return g
+}
+
+func (g *gitRepository) git(args ...string) string {
+	g.t.Helper()
+	cmd := exec.CommandContext(g.t.Context(), "git", append([]string{"-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
+	cmd.Dir = g.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		g.t.Fatalf("git %q: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit commits all that is there and returns its hash.
+func (g *gitRepository) commit(subject string) string {
+	g.t.Helper()
+	g.git("add", ".")
+	g.git("commit", "-q", "-m", subject)
+	return g.git("rev-parse", "HEAD")
+}
+
+func (g *gitRepository) write(name, text string) {
+	g.t.Helper()
+	path := filepath.Join(g.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// profiler makes the sources of the module those with the defects.
+func (g *gitRepository) profiler(defects ...defect) {
+	g.t.Helper()
+	dir := filepath.Join(g.dir, profilerDir)
+	if err := os.RemoveAll(dir); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(sourcesWith(g.t, defects...))); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// oneMoreDirect is an instruction more in the direct backend.
+var oneMoreDirect = defect{"krp_trampolines.S",
+	"	incq	%gs:KRP_ENTERED(%rax)\n",
+	"	incq	%gs:KRP_ENTERED(%rax)\n	nop\n"}
+
+// Of thirty commits the one is found that adds an instruction to a probe, although
+// the one in the middle does not build. The others change what is not compiled.
+func TestBisect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it boots guests")
+	}
+	g := newRepository(t)
+	g.profiler()
+	good := g.commit("the first")
+	const commits, middle, culprit = 30, 14, 22
+	var want string
+	for i := range commits {
+		switch {
+		case i == middle:
+			g.profiler(defect{"main.c", begin, "#error \"not yet\"\n" + begin})
+		case i >= culprit:
+			g.profiler(oneMoreDirect)
+		default:
+			g.profiler()
+		}
+		g.write(profilerDir+"/NOTES", fmt.Sprintln(i))
+		hash := g.commit(fmt.Sprintf("commit %d", i))
+		if i == culprit {
+			want = hash
+		}
+	}
+	cmd := command(t, "bisect", "--metric", "overhead-insn/op", "--good", good, "--bad", "main", "--backends", "direct")
+	cmd.Dir = g.dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, stderr.String())
+	}
+	const row = "Probe/func=sys_getpid/backend=direct/rate=max"
+	for _, line := range []string{
+		fmt.Sprintf("FOUND: %.12s commit %d\n  %s: 25 -> 26 overhead-insn/op\n", want, culprit, row),
+		"commit 14: skipped: build profiler.ko ",
+		"5 commits of 30 were measured, 1 skipped\n",
+	} {
+		if !strings.Contains(string(out), line) {
+			t.Errorf("it does not say %q:\n%s", line, out)
+		}
+	}
+}
+
+// What cannot be searched is said before anything is built.
+func TestBisectRefuses(t *testing.T) {
+	g := newRepository(t)
+	if err := os.CopyFS(filepath.Join(g.dir, profilerDir), kmod.ProfilerSource()); err != nil {
+		t.Fatal(err)
+	}
+	first := g.commit("the first")
+	g.write("README", "other")
+	g.commit("of something else")
+	g.git("checkout", "-q", "-b", "side", first)
+	g.write(profilerDir+"/NOTES", "aside")
+	g.commit("aside")
+	for _, test := range []struct{ good, bad, want string }{
+		{first, "main", "no commit from " + first + " to main changes kmod/profiler"},
+		{"side", "main", "side is no ancestor of main: what changed between them is no line of commits"},
+		{"nothing", "main", "--good: there is no revision nothing in git"},
+		{first, "nothing", "--bad: there is no revision nothing in git"},
+	} {
+		cmd := command(t, "bisect", "--good", test.good, "--bad", test.bad)
+		cmd.Dir = g.dir
+		out, _ := cmd.CombinedOutput()
+		if want := "kprof-bench: " + test.want + "\n"; string(out) != want || cmd.ProcessState.ExitCode() != exitFailure {
+			t.Errorf("exit code %d, %q, want %q", cmd.ProcessState.ExitCode(), out, want)
+		}
+	}
+}
