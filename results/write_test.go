@@ -3,7 +3,9 @@
 package results
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,4 +186,16 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A file that is created replaces none, and leaves nothing else behind.
+func TestCreateFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.txt")
+	if err := CreateFile(path, []byte("first\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := CreateFile(path, []byte("second\n")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a second one: %v, want %v", err, fs.ErrExist)
+	}
+	dirIs(t, filepath.Dir(path), map[string]string{"x.txt": "first\n"})
 }
