@@ -38,6 +38,7 @@ type control struct {
 	// engineCounter: the first reading and, from countersHalf on, the second.
 	counters, countersHalf, countersEnd uintptr
 	words, wordsHalf, wordsEnd          uintptr // engineWord, likewise
+	port                                uintptr // to knock at, or 0
 	ticks, ticksEnd                     uintptr // one for each batch
 	due, started                        uintptr // as long as ticks; 0 unless paced
 
@@ -99,6 +100,7 @@ const (
 	stepObserve
 	stepCount
 	stepPace
+	stepPort
 )
 
 var stepNames = [...]string{
@@ -112,6 +114,7 @@ var stepNames = [...]string{
 	stepObserve:     "read an observed file",
 	stepCount:       "read a counter",
 	stepPace:        "sleep until a call is due",
+	stepPort:        "iopl: write to a port",
 }
 
 // engineOp is an Op as the engine reads it.

@@ -24,6 +24,7 @@
 #define SYS_ptrace		101
 #define SYS_getppid		110
 #define SYS_prctl		157
+#define SYS_iopl		172
 #define SYS_sched_setaffinity	203
 #define SYS_clock_gettime	228
 #define SYS_clock_nanosleep	230
@@ -168,7 +169,9 @@ opened:
 	CALL	runPaced<>(SB)
 	JMP	finish
 atMax:
+	CALL	knock<>(SB)
 	CALL	runMax<>(SB)
+	CALL	knock<>(SB)
 finish:
 	MOVQ	$const_stateDone, AX
 	JMP	finish<>(SB)
@@ -188,6 +191,24 @@ again:
 	JNE	again
 done:
 	RET
+
+// knock writes a 1 to the I/O port that was asked for, if any. The right to do so
+// is given back at once: while a process has it, each of its returns to user space
+// takes longer.
+TEXT knock<>(SB), NOSPLIT|NOFRAME, $0-0
+	CMPQ	control_port(R13), $0
+	JEQ	done
+	MOVL	$3, DI
+	CALL_KERNEL(SYS_iopl, const_stepPort)
+	MOVQ	control_port(R13), DX
+	MOVL	$1, AX
+	OUTB
+	XORL	DI, DI
+	CALL_KERNEL(SYS_iopl, const_stepPort)
+done:
+	RET
+failed:
+	JMP	engineFailed<>(SB)
 
 // touch writes to every page, so that no counted or timed call faults.
 TEXT touch<>(SB), NOSPLIT|NOFRAME, $0-0

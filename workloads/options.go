@@ -50,6 +50,10 @@ type Options struct {
 	// goes on meanwhile, the end of ctx included. It takes the right to
 	// trace this process.
 	Hold bool
+	// Port is an I/O port to which a 1 is written immediately before the first and
+	// after the last call, as a mark for whoever emulates this machine; 0 is none.
+	// It takes root, and the rate max.
+	Port uint16
 	// CPUs are those the child may run on; none is all of the parent's.
 	CPUs []int
 	// Warmup is a number of rounds that are executed before the first
@@ -84,6 +88,8 @@ func newPlan(p *Program, o Options) (*plan, error) {
 		return nil, fmt.Errorf("batch of %d calls: must be a multiple of %d, the measured calls in a round of the program", o.Batch, per)
 	case o.Warmup < 0:
 		return nil, fmt.Errorf("%d warm-up rounds: must not be negative", o.Warmup)
+	case o.Port != 0 && !o.Rate.IsMax():
+		return nil, fmt.Errorf("a port is written to at rate max, and not at %s", o.Rate)
 	case o.ObserveSize < 0:
 		return nil, fmt.Errorf("observe size of %d bytes: must not be negative", o.ObserveSize)
 	}

@@ -58,6 +58,7 @@ func TestPlanRefuses(t *testing.T) {
 		"half a round in a batch": {two, Options{Calls: 4, Batch: 1}, "multiple of 2"},
 		"negative batch":          {two, Options{Calls: 4, Batch: -2}, "batch of -2"},
 		"negative warm-up":        {two, Options{Calls: 4, Warmup: -1}, "-1 warm-up"},
+		"a port when paced":       {two, Options{Calls: 4, Port: 0x505, Rate: Rate{calls: 2, period: time.Second}}, "at rate max"},
 		"negative observe size":   {two, Options{Calls: 4, ObserveSize: -1}, "-1 bytes"},
 		"pace without end":        {two, Options{Calls: 1 << 30, Rate: Rate{calls: 1, period: time.Hour}}, "longer than"},
 	}

@@ -82,7 +82,7 @@ func (t *teamRunner) build(programs []*Program, o Options) error {
 			own.CPUs = o.CPUs[i%n : i%n+1]
 		}
 		if i > 0 {
-			own.Observe, own.Counters, own.Words, own.Hold = nil, nil, nil, false
+			own.Observe, own.Counters, own.Words, own.Hold, own.Port = nil, nil, nil, false, 0
 		}
 		r := &runner{program: p, options: own, plan: shares[i]}
 		t.runners = append(t.runners, r)
@@ -177,6 +177,7 @@ func (r *runner) build() error {
 	r.ctl = &ctl[0]
 	r.ctl.parent = uint64(os.Getpid())
 	r.ctl.idleRuns = idleRuns
+	r.ctl.port = uintptr(r.options.Port)
 	r.ctl.warmup = uint64(r.options.Warmup)
 	r.ctl.batch, r.ctl.tail = uint64(r.plan.batch), uint64(r.plan.tail)
 	if r.plan.quiesce > 0 {
