@@ -122,22 +122,29 @@ func (l *lab) overhead(ctx context.Context, targets []target) error {
 	if err != nil {
 		return err
 	}
+	return l.atEach(func() error {
+		_, err := l.overheadAt(ctx, targets)
+		return err
+	})
+}
+
+// overheadAt is overhead at one load.
+func (l *lab) overheadAt(ctx context.Context, targets []target) ([]*driven, error) {
+	targets = slices.Clone(targets)
 	for i, t := range targets {
 		targets[i].gen.DefaultCalls = min(t.gen.DefaultCalls, quickBatches*t.gen.Batch)
 	}
-	return l.atEach(func() error {
-		all, err := l.driveAll(ctx, targets, quickRounds, false)
-		if err != nil {
-			return err
+	all, err := l.driveAll(ctx, targets, quickRounds, false)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range all {
+		for _, p := range d.by {
+			p.costOnly = true
+			l.addDriven(d, p)
 		}
-		for _, d := range all {
-			for _, p := range d.by {
-				p.costOnly = true
-				l.addDriven(d, p)
-			}
-		}
-		return nil
-	})
+	}
+	return all, nil
 }
 
 // addDriven adds what was measured of a target by a backend.

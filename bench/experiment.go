@@ -24,6 +24,10 @@ const (
 	Latency  Experiment = "latency"  // scans by size of the region and number of blocks
 )
 
+// Traces is what [Host.Trace] has a guest do: [Overhead], and then a few calls of
+// each function for the emulator to write down.
+const Traces Experiment = "traces"
+
 // Command is what is done instead of all others when [Options].Cmd is given.
 const Command Experiment = "command"
 

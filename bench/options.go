@@ -98,7 +98,7 @@ func (o Options) targets() ([]target, error) {
 	if o.Does(Command) {
 		return commandTargets(o.Funcs)
 	}
-	if o.Does(Calls) || o.Does(Counts) || o.Does(Overhead) {
+	if o.Does(Calls) || o.Does(Counts) || o.Does(Overhead) || o.Does(Traces) {
 		return findTargets(o.Funcs)
 	}
 	if len(o.Funcs) > 0 {
@@ -116,6 +116,8 @@ type Result struct {
 	Checks []Check
 	// Samples are what the medians in Rows were taken of.
 	Samples []Sample
+	// Traces are what [Traces] had traced, in the order in which it did.
+	Traces []Traced
 }
 
 // Sample is what a call took in each batch, without and with the profiler, and

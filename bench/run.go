@@ -113,6 +113,7 @@ func (l *lab) experiments(ctx context.Context, targets []target) error {
 		{Counts, "invocations", func(ctx context.Context) error { return l.counts(ctx, targets) }},
 		{Calls, "system calls", func(ctx context.Context) error { return l.calls(ctx, targets) }},
 		{Overhead, "cost of a probe", func(ctx context.Context) error { return l.overhead(ctx, targets) }},
+		{Traces, "trace calls", func(ctx context.Context) error { return l.traces(ctx, targets) }},
 		{Command, "command", func(ctx context.Context) error { return l.userCommand(ctx, targets) }},
 		{Latency, "latency of leak scans", l.latency},
 	} {

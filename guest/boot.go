@@ -85,7 +85,7 @@ func bootOnce(ctx context.Context, cfg Config) (*Report, error) {
 		return start(ctx, cfg, boot, nil)
 	}
 	rep, err := restore(ctx, cfg)
-	if err == nil || context.Cause(ctx) != nil {
+	if err == nil || context.Cause(ctx) != nil || cfg.OnTrace != nil {
 		return rep, err
 	}
 	// No reason not to boot: the machine may be one that does not come up, and
@@ -137,6 +137,11 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 	if from != nil {
 		f.inherit(from, &f.ports.incoming)
 	}
+	if cfg.OnTrace != nil {
+		if f.trace, err = f.add("trace", &f.tracePath); err != nil {
+			return nil, fmt.Errorf("guest: %w", err)
+		}
+	}
 	args := qemuArguments(cfg, f.ports)
 	rep := &Report{Command: append([]string{cfg.QEMU}, args...), QEMUVersion: QEMUVersion(ctx, cfg.QEMU), Restored: from != nil}
 	begin := time.Now()
@@ -152,8 +157,20 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w: %w: %s", errNoResume, err, p.said()))
 		}
 	}
+	var t *tracer
+	if cfg.OnTrace != nil {
+		if t, err = startTracer(f.monitor, f.trace, f.tracePath, cfg.OnTrace, p.kill); err != nil {
+			p.kill()
+			return nil, fmt.Errorf("guest: %w", err)
+		}
+	}
 	s := &session{cfg: cfg, started: begin}
 	s.watch(ctx, &qemuMachine{process: p, console: tail{r: f.console}, results: tail{r: f.results}})
+	if t != nil {
+		if err := t.wait(); err != nil {
+			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w", err))
+		}
+	}
 	if s.stopped == stopCancel {
 		return nil, cancelled(ctx)
 	}

@@ -71,6 +71,11 @@ type Config struct {
 	// called again; the guest goes on.
 	OnConsole io.Writer
 
+	// OnTrace gets QEMU's log of each stretch of instructions that the guest wants
+	// to be traced, by writing to [TracePort], one instruction at a time. It needs
+	// [ICount] and Snapshots, and is called from another goroutine than OnRecord.
+	OnTrace func(log []byte)
+
 	// Snapshots is a directory where snapshots of machines are kept, made when
 	// there is none. A guest whose snapshot is there starts from it, with [ICount]
 	// to the digit like one that boots. Empty means that it boots; with [KVM] it
@@ -132,6 +137,9 @@ func (c Config) check() error {
 	}
 	if c.VCPUs < 1 || c.MemoryMiB < 1 {
 		return fmt.Errorf("a guest cannot have %d vCPUs and %d MiB of memory", c.VCPUs, c.MemoryMiB)
+	}
+	if c.OnTrace != nil && (c.Clock != ICount || c.Snapshots == "") {
+		return fmt.Errorf("a guest is traced on clock %s alone, and only from a snapshot", ICount)
 	}
 	for _, arg := range c.Cmdline {
 		if strings.ContainsAny(arg, "\n\x00") {

@@ -31,6 +31,8 @@ type portFiles struct {
 	console, results *os.File
 	monitor          *qmp
 	far              *os.File // QEMU's end of the monitor
+	trace            *os.File // what QEMU writes of a guest that is traced
+	tracePath        string
 }
 
 func openPortFiles(ctx context.Context, cfg Config, how beginning) (f *portFiles, err error) {

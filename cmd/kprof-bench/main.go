@@ -72,6 +72,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		compareCommand(),
 		gateCommand(),
 		bisectCommand(),
+		explainCommand(),
 		historyCommand(),
 		plotCommand(),
 		execCommand(),

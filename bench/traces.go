@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"kprof-bench/guest"
+	"kprof-bench/kmod"
+	"kprof-bench/workloads"
+)
+
+// Traced is a stretch of a function's workload that the emulator has written down.
+type Traced struct {
+	Func    string
+	Backend Backend // empty without the profiler
+	Calls   int     // of the function, in a round of the workload
+	// Ticks are what each round took, LoopTicks of them for the one who made the
+	// calls.
+	Ticks     []uint64
+	LoopTicks uint64
+	// PerCall is what a call takes by the experiment [Overhead], in the same
+	// guest.
+	PerCall float64
+	Code    Code
+}
+
+// Code says where code is that the kernel's image does not have.
+type Code struct {
+	Text        uint64                       // the kernel's symbol _text
+	Modules     map[string]map[string]uint64 // sections of modules by their names
+	Trampolines []uint64                     // of ftrace
+}
+
+// Of some rounds one has nothing in it that disturbs. Of those that are long it is
+// fewer, because each instruction is a line.
+const (
+	tracedRounds = 8
+	tracedLeast  = 3
+	tracedInsns  = 200_000
+)
+
+// traces has rounds of each target traced, without the profiler and by each backend,
+// after it has measured what a probe costs.
+func (l *lab) traces(ctx context.Context, targets []target) error {
+	targets, err := l.settle(targets)
+	if err != nil {
+		return err
+	}
+	all, err := l.overheadAt(ctx, targets)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := l.tracesOf(ctx, d); err != nil {
+			return fmt.Errorf("%s: %w", d.fn, err)
+		}
+	}
+	return nil
+}
+
+func (l *lab) tracesOf(ctx context.Context, d *driven) error {
+	if err := l.trace(ctx, d, "", d.base); err != nil {
+		return err
+	}
+	for i, b := range l.Backends {
+		if !d.supports(b) {
+			continue
+		}
+		err := l.withProfiler([]string{d.fn}, func(*kmod.Profiler) error {
+			return l.trace(ctx, d, b, d.by[i].with)
+		}, b.params(args([]target{d.target}))...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) trace(ctx context.Context, d *driven, b Backend, perCall []float64) error {
+	l.progress(fmt.Sprintf("trace %s %s", d.fn, byBackend(b)))
+	t := Traced{Func: d.fn, Backend: b, Calls: d.gen.Calls(d.fn), PerCall: median(perCall)}
+	var err error
+	if t.Code, err = findCode(); err != nil {
+		return err
+	}
+	r, err := l.driveTraced(ctx, d.target, int(t.PerCall)*t.Calls)
+	if err != nil {
+		return err
+	}
+	t.Ticks, t.LoopTicks = r.Ticks, r.LoopTicks
+	l.result.Traces = append(l.result.Traces, t)
+	return nil
+}
+
+func byBackend(b Backend) string {
+	if b == "" {
+		return "without profiler.ko"
+	}
+	return "with profiler.ko by " + string(b)
+}
+
+// driveTraced makes rounds, each of which is timed.
+func (l *lab) driveTraced(ctx context.Context, t target, insns int) (*workloads.Result, error) {
+	files, err := nothingToObserve()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(files)
+	p, err := l.program(t)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	runtime.GC()
+	rounds := min(max(tracedInsns/max(insns, 1), tracedLeast), tracedRounds)
+	return workloads.Run(ctx, p, workloads.Options{
+		Calls: rounds, Batch: 1, Rate: l.rate, Observe: files, Warmup: l.warmUp(), Hold: l.ownKernel(), Port: guest.TracePort,
+	})
+}
+
+// findCode looks for code as it is laid out now.
+func findCode() (c Code, err error) {
+	if c.Text, err = kernelText(); err != nil {
+		return c, err
+	}
+	c.Modules = map[string]map[string]uint64{}
+	for _, m := range []string{kmod.ProfilerModule, kmod.TestbedModule} {
+		s, err := moduleSections(m)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return c, err
+		}
+		c.Modules[m] = s
+	}
+	c.Trampolines, err = ftraceTrampolines()
+	return c, err
+}
+
+// kernelText reads no more of all symbols than it has to, which takes long.
+func kernelText() (uint64, error) {
+	f, err := os.Open("/proc/kallsyms")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if words := strings.Fields(lines.Text()); len(words) == 3 && words[2] == "_text" {
+			return strconv.ParseUint(words[0], 16, 64)
+		}
+	}
+	return 0, errors.New("/proc/kallsyms does not say where the kernel's text is")
+}
+
+func moduleSections(module string) (map[string]uint64, error) {
+	dir := filepath.Join("/sys/module", module, "sections")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	sections := map[string]uint64{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		if sections[e.Name()], err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64); err != nil {
+			return nil, fmt.Errorf("section %s of %s: %w", e.Name(), module, err)
+		}
+	}
+	return sections, nil
+}
+
+var trampolineForm = regexp.MustCompile(`tramp: 0x([0-9a-f]+)`)
+
+// ftraceTrampolines are those that the kernel has made for the functions that are
+// traced now.
+func ftraceTrampolines() ([]uint64, error) {
+	text, err := os.ReadFile("/sys/kernel/tracing/enabled_functions")
+	if err != nil {
+		return nil, err
+	}
+	var all []uint64
+	for _, m := range trampolineForm.FindAllSubmatch(text, -1) {
+		at, err := strconv.ParseUint(string(m[1]), 16, 64)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, at)
+	}
+	return all, nil
+}
