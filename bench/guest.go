@@ -112,12 +112,18 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 	if _, err := o.targets(); err != nil {
 		return nil, err
 	}
-	o.Profiler, o.Testbed = guestProfiler, guestTestbed
 	k, modules, err := h.Prepare(ctx)
 	if err != nil {
 		return nil, err
 	}
 	cfg := h.config(k, modules)
+	cfg.Retries = retries
+	return h.runIn(ctx, cfg, o, k, modules)
+}
+
+// runIn is RunInGuest in a guest with that kernel and these modules.
+func (h Host) runIn(ctx context.Context, cfg guest.Config, o Options, k *kernels.Kernel, modules *Modules) (*Outcome, error) {
+	o.Profiler, o.Testbed = guestProfiler, guestTestbed
 	notice := ""
 	if o.Clock == KVM {
 		h.Progress("try KVM")
@@ -144,7 +150,6 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	o.Env = append(o.Env, modules.env()...)
-	cfg.Retries = retries
 	if o.Does(Command) {
 		if err := h.addBusybox(ctx, &cfg); err != nil {
 			return nil, err

@@ -37,8 +37,8 @@ type Traced struct {
 // Code says where code is that the kernel's image does not have.
 type Code struct {
 	Text        uint64                       // the kernel's symbol _text
-	Modules     map[string]map[string]uint64 // sections of modules by their names
-	Trampolines []uint64                     // of ftrace
+	Modules     map[string]map[string]uint64 // sections with code, of modules, by name
+	Trampolines map[uint64]string            // of ftrace, and the function that each calls
 }
 
 // Of some rounds one has nothing in it that disturbs. Of those that are long it is
@@ -135,14 +135,9 @@ func findCode() (c Code, err error) {
 	}
 	c.Modules = map[string]map[string]uint64{}
 	for _, m := range []string{kmod.ProfilerModule, kmod.TestbedModule} {
-		s, err := moduleSections(m)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		if c.Modules[m], err = moduleSections(m); err != nil {
 			return c, err
 		}
-		c.Modules[m] = s
 	}
 	c.Trampolines, err = ftraceTrampolines()
 	return c, err
@@ -163,41 +158,47 @@ func kernelText() (uint64, error) {
 	return 0, errors.New("/proc/kallsyms does not say where the kernel's text is")
 }
 
+// moduleSections are those with code. What a module begins with is gone already, and
+// other code may be in its place.
 func moduleSections(module string) (map[string]uint64, error) {
-	dir := filepath.Join("/sys/module", module, "sections")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
+	all, err := filepath.Glob(filepath.Join("/sys/module", module, "sections", "*text*"))
+	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	sections := map[string]uint64{}
-	for _, e := range entries {
-		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+	for _, path := range all {
+		name := filepath.Base(path)
+		if strings.HasPrefix(name, ".init") {
+			continue
+		}
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		if sections[e.Name()], err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64); err != nil {
-			return nil, fmt.Errorf("section %s of %s: %w", e.Name(), module, err)
+		if sections[name], err = strconv.ParseUint(strings.TrimSpace(string(text)), 0, 64); err != nil {
+			return nil, fmt.Errorf("section %s of %s: %w", name, module, err)
 		}
 	}
 	return sections, nil
 }
 
-var trampolineForm = regexp.MustCompile(`tramp: 0x([0-9a-f]+)`)
+// trampolineForm is how the kernel shows one that it has made, with the function
+// that it calls. Others are part of the kernel.
+var trampolineForm = regexp.MustCompile(`tramp: 0x([0-9a-f]+) \((\w+)`)
 
-// ftraceTrampolines are those that the kernel has made for the functions that are
-// traced now.
-func ftraceTrampolines() ([]uint64, error) {
+// ftraceTrampolines are those for the functions that are traced now.
+func ftraceTrampolines() (map[uint64]string, error) {
 	text, err := os.ReadFile("/sys/kernel/tracing/enabled_functions")
 	if err != nil {
 		return nil, err
 	}
-	var all []uint64
+	all := map[uint64]string{}
 	for _, m := range trampolineForm.FindAllSubmatch(text, -1) {
 		at, err := strconv.ParseUint(string(m[1]), 16, 64)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, at)
+		all[at] = string(m[2])
 	}
 	return all, nil
 }

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"kprof-bench/bench"
+	"kprof-bench/explain"
 
 	"github.com/spf13/cobra"
 )
@@ -23,7 +26,22 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return h.Trace(cmd.Context(), bench.Options{Backends: b, Funcs: funcs})
+			all, err := h.Explain(cmd.Context(), bench.Options{Backends: b, Funcs: funcs})
+			if err != nil {
+				return err
+			}
+			var gs []explain.Graph
+			for _, e := range all.Explanations {
+				e.Table().Write(cmd.OutOrStdout())
+				if err := e.Check(); err != nil { fmt.Println(err) }
+				fmt.Println()
+				gs = append(gs, explain.Graph{Title: e.Name(), Root: e.Diff(), Calls: e.Calls})
+			}
+			f, _ := os.Create("/tmp/k2.svg")
+			explain.WriteSVG(f, gs...)
+			f, _ = os.Create("/tmp/k2.folded")
+			fmt.Println(explain.WriteFolded(f, gs...))
+			return nil
 		},
 	}
 	flags.registerGuest(cmd)
