@@ -3,15 +3,19 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 
 	"kprof-bench/explain"
 	"kprof-bench/guest"
 	"kprof-bench/kernels"
+	"kprof-bench/results"
 )
 
 // Explained is what a guest's traces say, for each function by each backend.
@@ -20,6 +24,36 @@ type Explained struct {
 	// Result has the rows of [Overhead], which was measured in the same guest, and
 	// what the kernel does not support.
 	Result *Result
+}
+
+// File has the rows of the experiment, and one for each function by each backend.
+func (e *Explained) File() *results.File {
+	all := *e.Result
+	all.Rows = slices.Clone(all.Rows)
+	for _, x := range e.Explanations {
+		t := x.Table()
+		for _, r := range append(t.Rows, t.Same...) {
+			all.Rows = append(all.Rows, functionRow(x, r))
+		}
+	}
+	return all.File()
+}
+
+// functionRow names a module in front of its function, as a row's name has no blanks.
+func functionRow(x *explain.Explanation, r explain.Row) results.Row {
+	in := r.Func
+	if name, module, ok := strings.Cut(strings.TrimSuffix(in, "]"), " ["); ok {
+		in = module + ":" + name
+	}
+	per := func(n int) float64 { return round3(float64(n) / float64(x.Calls)) }
+	return results.Row{
+		Name:   "Explain",
+		Params: []results.Param{{Key: "func", Value: x.Func}, {Key: "backend", Value: x.Backend}, {Key: "in", Value: in}},
+		Iters:  x.Calls,
+		Values: []results.Value{
+			{V: per(r.A), Unit: "base-insn/op"}, {V: per(r.B), Unit: "probed-insn/op"}, {V: per(r.Diff()), Unit: "overhead-insn/op"},
+		},
+	}
 }
 
 // Explain measures what the backends add to calls of the functions, as [Overhead]
@@ -97,7 +131,8 @@ func explainAll(k *kernels.Kernel, m *Modules, traces []Traced, logs [][]byte) (
 			continue
 		}
 		all = append(all, &explain.Explanation{
-			Func: t.Func, Backend: string(t.Backend), Calls: t.Calls, Base: base, Probed: root, Measured: t.PerCall - bare.PerCall,
+			Func: t.Func, Backend: string(t.Backend), Calls: t.Calls, Base: base, Probed: root,
+			Measured: t.PerCall - bare.PerCall, MeasuredBase: bare.PerCall, Unusual: cmp.Or(bare.unusual(), t.unusual()),
 		})
 	}
 	return all, nil
@@ -130,11 +165,29 @@ func (t Traced) count(p *explain.Parser, log []byte, image []kernels.Symbol, m *
 // one which comes closest. In others an interrupt came in between.
 func (t Traced) usual() int {
 	best, least := -1, math.Inf(1)
-	for i, ticks := range t.Ticks {
-		insns := (float64(ticks) - float64(t.LoopTicks)) / float64(t.Calls)
+	for i, insns := range t.perCall() {
 		if d := math.Abs(insns - t.PerCall); d < least {
 			best, least = i, d
 		}
 	}
 	return best
+}
+
+// perCall is what a call took in each round.
+func (t Traced) perCall() []float64 {
+	var all []float64
+	for _, ticks := range t.Ticks {
+		all = append(all, (float64(ticks)-float64(t.LoopTicks))/float64(t.Calls))
+	}
+	return all
+}
+
+// unusual tells when no round took what a call usually takes.
+func (t Traced) unusual() string {
+	all := t.perCall()
+	if i := t.usual(); i >= 0 && round3(all[i]) == round3(t.PerCall) {
+		return ""
+	}
+	return fmt.Sprintf("%s one takes %g insn, and those that were traced took %g to %g",
+		byBackend(t.Backend), round3(t.PerCall), round3(slices.Min(all)), round3(slices.Max(all)))
 }

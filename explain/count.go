@@ -81,17 +81,17 @@ func (n *nest) expected(from, to *Insn) bool {
 // isEntry tells whether the processor begins there after an interrupt or an
 // exception.
 func (n *nest) isEntry(pc uint64) bool {
-	name := n.symbols.Name(pc)
-	at, ok := uint64(0), false
-	if strings.HasPrefix(name, "asm_") {
-		at, ok = n.symbols.addressOf(name)
-	}
-	return ok && at == pc
+	return n.symbols.begins(pc) && strings.HasPrefix(n.symbols.Name(pc), "asm_")
 }
 
+// push begins a function. A call into the midst of the one that calls is none of
+// another: code does that to have its own address on the stack.
 func (n *nest) push(back uint64, to *Insn, entry bool) {
-	child := n.top().node.child(n.symbols.Name(to.PC))
-	n.frames = append(n.frames, frame{node: child, back: back, entry: entry})
+	node, name := n.top().node, n.symbols.Name(to.PC)
+	if node.Name != name || n.symbols.begins(to.PC) {
+		node = node.child(name)
+	}
+	n.frames = append(n.frames, frame{node: node, back: back, entry: entry})
 }
 
 // become has the function that an instruction belongs to stand for the one that is
@@ -118,7 +118,7 @@ func (n *nest) returnTo(to *Insn) {
 			return
 		}
 	}
-	if last > 1 && n.frames[last].node.Name == n.frames[last-1].node.Name {
+	if last > 1 && n.frames[last].node == n.frames[last-1].node {
 		n.frames = n.frames[:last]
 	}
 	if len(n.frames) > 1 {

@@ -17,8 +17,12 @@ type Explanation struct {
 	Calls int
 	// Base and Probed are what was executed without the probe and with it.
 	Base, Probed *Node
-	// Measured is what the probe adds to a call, timed and not traced.
-	Measured float64
+	// Measured is what the probe adds to a call, timed and not traced, and
+	// MeasuredBase what a call takes without it.
+	Measured, MeasuredBase float64
+	// Unusual says that the calls which were traced did not take what a call
+	// usually takes, and what they took; or nothing.
+	Unusual string
 }
 
 // Name says what is explained.
@@ -35,14 +39,21 @@ func (e *Explanation) Diff() *Node { return Diff(e.Base, e.Probed) }
 // Check returns an error with both numbers when the instructions that were traced do
 // not come to what was measured.
 func (e *Explanation) Check() error {
-	return checkSum(e.Name(), e.Sum(), e.Measured)
+	err := checkSum(e.Name(), e.Sum(), e.Measured)
+	if err == nil {
+		err = checkSum(e.Func+" without a probe", perCall(e.Base.Total(), e.Calls), e.MeasuredBase)
+	}
+	if err != nil && e.Unusual != "" {
+		err = fmt.Errorf("%w: calls differ from each other: %s", err, e.Unusual)
+	}
+	return err
 }
 
 func checkSum(name string, sum, measured float64) error {
 	if round3(sum) == round3(measured) {
 		return nil
 	}
-	return fmt.Errorf("%s: the traced instructions come to %s more in a call, and measured are %s", name, number(sum), number(measured))
+	return fmt.Errorf("%s: the sum of what was traced is %s insn in a call, and measured are %s", name, number(sum), number(measured))
 }
 
 // Table has the instructions without the probe and with it, by function.
@@ -69,10 +80,11 @@ func (b *Between) Diff() *Node { return Diff(b.Old.Diff(), b.New.Diff()) }
 
 // Check is [Explanation.Check] of both and of the difference.
 func (b *Between) Check() error {
-	for name, e := range map[string]*Explanation{b.OldName: b.Old, b.NewName: b.New} {
-		if err := e.Check(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	if err := b.Old.Check(); err != nil {
+		return fmt.Errorf("%s: %w", b.OldName, err)
+	}
+	if err := b.New.Check(); err != nil {
+		return fmt.Errorf("%s: %w", b.NewName, err)
 	}
 	return checkSum(b.New.Name()+", "+b.OldName+" to "+b.NewName, b.Sum(), b.Measured())
 }

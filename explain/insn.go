@@ -35,17 +35,20 @@ const (
 // next is the address behind the instruction.
 func (i *Insn) next() uint64 { return i.PC + uint64(i.Size) }
 
-func newInsn(pc uint64, code []byte) *Insn {
+func newInsn(pc uint64, code []byte) (*Insn, error) {
 	i := &Insn{PC: pc, Size: len(code)}
 	d, err := x86asm.Decode(code, 64)
-	if err != nil {
-		return i // too new to be known, and none that goes elsewhere
+	switch {
+	case err != nil:
+		return i, nil // too new to be known, and none that goes elsewhere
+	case d.Len != len(code):
+		return nil, errNotSingle
 	}
 	i.kind = kindOf(d.Op)
 	if rel, ok := d.Args[0].(x86asm.Rel); ok {
 		i.target = i.next() + uint64(int64(rel))
 	}
-	return i
+	return i, nil
 }
 
 func kindOf(op x86asm.Op) kind {

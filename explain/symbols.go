@@ -73,8 +73,13 @@ func distinct(all []Symbol) []Symbol {
 	return slices.CompactFunc(all, func(a, b Symbol) bool { return a.Address == b.Address })
 }
 
+// rank is lower for better names. A system call without arguments has one function
+// under the names of both kinds of programs, of which those of 32 bits are rare.
 func rank(s Symbol) int {
-	if s.Global {
+	switch {
+	case strings.HasPrefix(s.Name, "__ia32_"):
+		return 2
+	case s.Global:
 		return 0
 	}
 	return 1
@@ -87,24 +92,42 @@ func (s *Symbols) Name(pc uint64) string {
 		return UserSpace
 	}
 	a := s.area(pc)
-	if a == nil {
+	switch {
+	case a == nil:
 		return unknown
-	}
-	if len(a.Symbols) == 0 {
+	case len(a.Symbols) == 0:
 		return a.Module
 	}
 	name := unknown
-	i, exact := slices.BinarySearchFunc(a.Symbols, pc, func(s Symbol, pc uint64) int { return cmp.Compare(s.Address, pc) })
-	if !exact {
-		i--
-	}
-	if i >= 0 && (a.Symbols[i].Size == 0 || pc < a.Symbols[i].Address+a.Symbols[i].Size) {
-		name = a.Symbols[i].Name
+	if sym := a.symbol(pc); sym != nil {
+		name = sym.Name
 	}
 	if a.Module != "" {
 		name += " [" + a.Module + "]"
 	}
 	return name
+}
+
+// begins tells whether a function begins at an address.
+func (s *Symbols) begins(pc uint64) bool {
+	a := s.area(pc)
+	if a == nil {
+		return false
+	}
+	sym := a.symbol(pc)
+	return sym != nil && sym.Address == pc
+}
+
+// symbol returns the one that an address lies in, or nil.
+func (a *Area) symbol(pc uint64) *Symbol {
+	i, exact := slices.BinarySearchFunc(a.Symbols, pc, func(s Symbol, pc uint64) int { return cmp.Compare(s.Address, pc) })
+	if !exact {
+		i--
+	}
+	if i < 0 || a.Symbols[i].Size != 0 && pc >= a.Symbols[i].Address+a.Symbols[i].Size {
+		return nil
+	}
+	return &a.Symbols[i]
 }
 
 func (s *Symbols) area(pc uint64) *Area {

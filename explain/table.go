@@ -21,17 +21,16 @@ type Row struct {
 // Diff is what the second has more.
 func (r Row) Diff() int { return r.B - r.A }
 
-// Table has the functions that differ, those first that differ most, and all others
-// in one row.
+// Table has the functions that differ, those first that have most more, and the
+// others.
 type Table struct {
 	Name    string
 	Columns [2]string
 	// Calls is what all numbers are to be divided by.
 	Calls int
 	Rows  []Row
-	// Same are the functions that do not differ, together.
-	Same    Row
-	SameNum int
+	// Same are the functions that do not differ.
+	Same []Row
 	// Measured is what the sum of the differences must be, for a call.
 	Measured float64
 }
@@ -45,9 +44,11 @@ func (t *Table) fill(a, b map[string]int) {
 	for name, n := range b {
 		t.add(Row{name, a[name], n})
 	}
-	slices.SortFunc(t.Rows, func(a, b Row) int {
-		return cmp.Or(cmp.Compare(b.Diff(), a.Diff()), cmp.Compare(a.Func, b.Func))
-	})
+	for _, rows := range [][]Row{t.Rows, t.Same} {
+		slices.SortFunc(rows, func(a, b Row) int {
+			return cmp.Or(cmp.Compare(b.Diff(), a.Diff()), cmp.Compare(b.B, a.B), cmp.Compare(a.Func, b.Func))
+		})
+	}
 }
 
 func (t *Table) add(r Row) {
@@ -55,16 +56,17 @@ func (t *Table) add(r Row) {
 	case r.Diff() != 0:
 		t.Rows = append(t.Rows, r)
 	case r.A != 0:
-		t.SameNum++
-		t.Same.A += r.A
-		t.Same.B += r.B
+		t.Same = append(t.Same, r)
 	}
 }
 
 // Sum has the sums of all columns.
 func (t *Table) Sum() Row {
-	sum := Row{A: t.Same.A, B: t.Same.B}
-	for _, r := range t.Rows {
+	return sumOf(append(slices.Clone(t.Rows), t.Same...))
+}
+
+func sumOf(rows []Row) (sum Row) {
+	for _, r := range rows {
 		sum.A += r.A
 		sum.B += r.B
 	}
@@ -77,8 +79,8 @@ func (t *Table) Write(w io.Writer) error {
 	for _, r := range t.Rows {
 		lines = append(lines, t.line(r.Func, r))
 	}
-	if t.SameNum > 0 {
-		lines = append(lines, t.line(fmt.Sprintf("%d others, the same", t.SameNum), t.Same))
+	if n := len(t.Same); n > 0 {
+		lines = append(lines, t.line(fmt.Sprintf("%d others, the same", n), sumOf(t.Same)))
 	}
 	return writeColumns(w, append(lines, t.line("sum", t.Sum())))
 }

@@ -75,8 +75,8 @@ var (
 	errNotSingle = errors.New("more than one instruction was translated at once")
 )
 
-// add takes a line "0xADDRESS:  BYTES  TEXT" in. A long instruction has more of
-// them, without a text.
+// add takes a line "0xADDRESS:  BYTES  TEXT" in. A long instruction has several, and
+// so has one that the disassembler does not know.
 func (b *block) add(line []byte) error {
 	address, rest, _ := bytes.Cut(line, []byte(":"))
 	pc, err := strconv.ParseUint(string(address), 0, 64)
@@ -85,7 +85,7 @@ func (b *block) add(line []byte) error {
 	}
 	if b.code == nil {
 		b.pc = pc
-	} else if pc != b.pc+uint64(len(b.code)) || len(b.code)%8 != 0 {
+	} else if pc != b.pc+uint64(len(b.code)) {
 		return errNotSingle
 	}
 	for _, word := range bytes.Fields(rest) {
@@ -105,9 +105,10 @@ func (p *Parser) learn(b *block) error {
 	if len(b.code) == 0 {
 		return errors.New("code has no bytes before it")
 	}
-	p.code[b.pc] = newInsn(b.pc, b.code)
+	i, err := newInsn(b.pc, b.code)
+	p.code[b.pc] = i
 	*b = block{}
-	return nil
+	return err
 }
 
 // executed takes a line "Trace CPU: HOST [CS_BASE/PC/FLAGS/CFLAGS]".

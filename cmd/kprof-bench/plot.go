@@ -62,7 +62,7 @@ func plotFiles(files []string, out string) error {
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	if err := checkWritable(out); err != nil {
+	if err := checkWritable("out", out); err != nil {
 		return err
 	}
 	var chart chart

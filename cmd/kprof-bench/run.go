@@ -142,7 +142,7 @@ func (f *runFlags) options() (bench.Options, error) {
 		return bench.Options{}, fmt.Errorf("--verify-determinism: nothing repeats to the digit on clock %s, only on %s", o.Clock, bench.ICount)
 	}
 	if f.out != "" {
-		if err := checkWritable(f.out); err != nil {
+		if err := checkWritable("out", f.out); err != nil {
 			return bench.Options{}, err
 		}
 	}
@@ -166,18 +166,18 @@ func (f *runFlags) onlyCommand() ([]bench.Experiment, error) {
 	return []bench.Experiment{bench.Command}, nil
 }
 
-// checkWritable tells before the run, not after it, that its results could
+// checkWritable tells before the run, not after it, that what a flag names could
 // not be written.
-func checkWritable(out string) error {
-	info, err := os.Stat(filepath.Dir(out))
+func checkWritable(flag, path string) error {
+	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("--out: %w", err)
+		return fmt.Errorf("--%s: %w", flag, err)
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("--out: %s is not a directory", filepath.Dir(out))
+		return fmt.Errorf("--%s: %s is not a directory", flag, filepath.Dir(path))
 	}
-	if info, err := os.Lstat(out); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("--out: %s is not a regular file", out)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("--%s: %s is not a regular file", flag, path)
 	}
 	return nil
 }

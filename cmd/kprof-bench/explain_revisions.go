@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"kprof-bench/bench"
+	"kprof-bench/explain"
+)
+
+// revisions tells where two revisions differ.
+func (f *explainFlags) revisions(ctx context.Context, names [2]string, o bench.Options, stdout, stderr io.Writer) error {
+	dir, err := os.MkdirTemp("", "kprof-bench-revisions-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p := newProgress(stderr)
+	defer p.clear()
+	var hosts [2]bench.Host
+	for i, name := range names {
+		if hosts[i], err = f.revisionHost(ctx, name, filepath.Join(dir, fmt.Sprint(i)), p.of(name), stderr); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	all, err := explainBetween(ctx, hosts, names, o)
+	p.clear()
+	if err != nil {
+		return explainError(err)
+	}
+	return printDifferences(&f.explainOutput, all, stdout, stderr)
+}
+
+// revisionHost has the modules' sources of a revision, which it writes into a
+// directory.
+func (f *hostFlags) revisionHost(ctx context.Context, name, dir string, say func(string), stderr io.Writer) (bench.Host, error) {
+	commit, err := commitOf(ctx, name)
+	if err != nil {
+		return bench.Host{}, errors.New("there is no revision of that name in git")
+	}
+	h, err := f.guestHost(say, stderr)
+	if err != nil {
+		return h, err
+	}
+	h.Profiler, h.Testbed, err = sourcesAt(ctx, commit, dir)
+	return h, err
+}
+
+// explainBetween explains the revisions that two hosts have, one after the other,
+// and puts what belongs together next to each other.
+func explainBetween(ctx context.Context, hosts [2]bench.Host, names [2]string, o bench.Options) ([]*explain.Between, error) {
+	var found [2]map[string]*explain.Explanation
+	var order []string
+	for i, h := range hosts {
+		e, err := h.Explain(ctx, o)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", names[i], err)
+		}
+		found[i] = map[string]*explain.Explanation{}
+		order = nil
+		for _, x := range e.Explanations {
+			found[i][x.Name()] = x
+			order = append(order, x.Name())
+		}
+	}
+	var all []*explain.Between
+	for _, name := range order {
+		if old := found[0][name]; old != nil {
+			all = append(all, &explain.Between{Old: old, New: found[1][name], OldName: names[0], NewName: names[1]})
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the revisions have no backend in common")
+	}
+	return all, nil
+}
