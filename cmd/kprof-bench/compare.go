@@ -36,7 +36,9 @@ anything else that benchstat reads. Rows of the same name are samples.
 
 Where both are revisions in git, and no files, the modules are built from the
 sources in both and measured on the same kernel, by turns in the same go: once
-each on clock icount, which is exact. Of a name that is both the file is used.
+each on clock icount, which is exact. Of a name that is both the file is used. A
+probe that costs more instructions than before is explained as by explain: a table
+of the functions that differ follows (on the standard error for json and csv).
 
 Exact units (assume=exact, and all on clock icount that do not say assume=nothing)
 are compared to the digit: any difference is a change. Others are compared by
@@ -95,18 +97,27 @@ func (f *compareFlags) run(ctx context.Context, args [2]string, stdout, stderr i
 	if err != nil {
 		return notCompared(err)
 	}
-	old, next, err := f.sets(ctx, args, stderr)
+	old, next, pair, err := f.sets(ctx, args, stderr)
+	defer pair.close()
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	if err != nil {
 		return notCompared(err)
 	}
-	return f.report(old, next, o, stdout)
+	r, err := f.report(old, next, o, stdout)
+	if err != nil {
+		return err
+	}
+	if pair != nil {
+		f.explainWorse(ctx, r, pair, stdout, stderr)
+	}
+	return outcomeOf(r)
 }
 
-// sets are the two sides: of files, or measured of revisions.
-func (f *compareFlags) sets(ctx context.Context, args [2]string, stderr io.Writer) (old, next *compare.Set, err error) {
+// sets are the two sides: of files, or measured of revisions, which are then a pair
+// to be closed.
+func (f *compareFlags) sets(ctx context.Context, args [2]string, stderr io.Writer) (old, next *compare.Set, pair *revisionPair, err error) {
 	var commits [2]string
 	files := 0
 	for i, arg := range args {
@@ -119,17 +130,21 @@ func (f *compareFlags) sets(ctx context.Context, args [2]string, stderr io.Write
 		case missing == nil:
 			files++
 		case noCommit != nil:
-			return nil, nil, fmt.Errorf("%w, and there is no revision of that name in git", missing)
+			return nil, nil, nil, fmt.Errorf("%w, and there is no revision of that name in git", missing)
 		}
 		commits[i] = commit
 	}
 	switch files {
 	case 0:
-		return f.measureRevisions(ctx, args, commits, stderr)
+		if pair, err = f.measureRevisions(ctx, args, commits, stderr); err != nil {
+			return nil, nil, pair, err
+		}
+		return pair.both[0].set, pair.both[1].set, pair, nil
 	case 1:
-		return nil, nil, fmt.Errorf("of %s and %s one is a file and one a revision; give two of a kind", args[0], args[1])
+		return nil, nil, nil, fmt.Errorf("of %s and %s one is a file and one a revision; give two of a kind", args[0], args[1])
 	}
-	return f.files(args)
+	old, next, err = f.files(args)
+	return old, next, nil, err
 }
 
 func (f *compareFlags) files(args [2]string) (old, next *compare.Set, err error) {
@@ -163,15 +178,17 @@ func (f *compareFlags) judging() (compare.Options, error) {
 	return o, err
 }
 
-// report compares, prints, and makes an exit code of the outcome.
-func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer) error {
+// report compares and prints.
+func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer) (*compare.Report, error) {
 	r, err := compare.Compare(a, b, o)
 	if err != nil {
-		return notCompared(err)
+		return nil, notCompared(err)
 	}
-	if err := r.Write(w, f.format, f.changed); err != nil {
-		return notCompared(err)
-	}
+	return r, notCompared(r.Write(w, f.format, f.changed))
+}
+
+// outcomeOf makes an exit code of what came out.
+func outcomeOf(r *compare.Report) error {
 	switch r.Outcome {
 	case compare.NoRegression:
 		return nil

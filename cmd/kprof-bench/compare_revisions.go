@@ -37,41 +37,53 @@ func (f *twoRevisions) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.rounds, "rounds", 0, fmt.Sprintf("of revisions, how often each is measured (default 1 on icount, else %d)", noisyRounds))
 }
 
+// revisionPair are both, with the directory that their sources are in.
+type revisionPair struct {
+	dir  string
+	both []*revisionRun
+}
+
+// close removes the sources. It does nothing where files are compared.
+func (p *revisionPair) close() {
+	if p != nil {
+		os.RemoveAll(p.dir)
+	}
+}
+
 // measureRevisions builds the modules of both revisions and measures them on the
-// same kernel, by turns.
-func (f *twoRevisions) measureRevisions(ctx context.Context, names, commits [2]string, stderr io.Writer) (old, next *compare.Set, err error) {
+// same kernel, by turns. The caller closes the pair, also when there is an error.
+func (f *twoRevisions) measureRevisions(ctx context.Context, names, commits [2]string, stderr io.Writer) (*revisionPair, error) {
 	o, err := f.options()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if f.rounds < 0 {
-		return nil, nil, fmt.Errorf("--rounds: %d must not be negative", f.rounds)
+		return nil, fmt.Errorf("--rounds: %d must not be negative", f.rounds)
 	}
 	dir, err := os.MkdirTemp("", "kprof-bench-revisions-")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	pair := &revisionPair{dir: dir}
 	p := newProgress(stderr)
 	defer p.clear()
-	var both []*revisionRun
 	for i, name := range names {
 		r, err := f.revision(ctx, name, commits[i], filepath.Join(dir, fmt.Sprint(i)), p.of(name), stderr)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return pair, fmt.Errorf("%s: %w", name, err)
 		}
-		both = append(both, r)
+		pair.both = append(pair.both, r)
 	}
-	if err := f.takeTurns(ctx, both, o); err != nil {
-		return nil, nil, err
+	if err := f.takeTurns(ctx, pair.both, o); err != nil {
+		return pair, err
 	}
 	p.clear()
-	for _, r := range both {
+	for _, r := range pair.both {
 		if r.notice != "" {
 			fmt.Fprintf(stderr, "kprof-bench: %s: %s\n", r.name, r.notice)
 		}
 	}
-	return both[0].set, both[1].set, nil
+	return pair, nil
 }
 
 // takeTurns measures both in each round, on the exact clock at the same time, and

@@ -48,7 +48,10 @@ func (f *hostFlags) revisionHost(ctx context.Context, name, dir string, say func
 	if err != nil {
 		return h, err
 	}
-	h.Profiler, h.Testbed, err = sourcesAt(ctx, commit, dir)
+	if h.Profiler, err = sourcesAt(ctx, commit, profilerDir, dir); err != nil {
+		return h, err
+	}
+	h.Testbed, err = sourcesAt(ctx, commit, testbedDir, dir)
 	return h, err
 }
 

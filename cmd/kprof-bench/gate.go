@@ -158,8 +158,11 @@ func (f *gateFlags) measured(ctx context.Context, o bench.Options, stderr io.Wri
 		if r.notice != "" {
 			fmt.Fprintf(stderr, "kprof-bench: %s: %s\n", r.kernel, r.notice)
 		}
-		if err := r.usable(); err != nil {
-			return nil, fmt.Errorf("%s: %w", r.kernel, err)
+		if r.err == nil {
+			r.err = trusted(r.result)
+		}
+		if r.err != nil {
+			return nil, fmt.Errorf("%s: %w", r.kernel, r.err)
 		}
 	}
 	return files(runs), nil

@@ -153,19 +153,3 @@ func determinism(first, second *bench.Result) bench.Check {
 		Detail: fmt.Sprintf("%d rows are the same to the digit in two runs", len(first.Rows)),
 	}
 }
-
-// usable is an error if the run has no figures that mean anything.
-func (r *kernelRun) usable() error {
-	if r.err != nil {
-		return r.err
-	}
-	for _, c := range r.result.Checks {
-		if c.Verdict == bench.Failed {
-			return fmt.Errorf("%s: %s: figures that are known to be wrong mean nothing", c.Name, c.Detail)
-		}
-	}
-	if !r.result.Good() {
-		return errors.New("no check held")
-	}
-	return nil
-}
