@@ -39,7 +39,7 @@ func newInsn(pc uint64, code []byte) (*Insn, error) {
 	i := &Insn{PC: pc, Size: len(code)}
 	d, err := x86asm.Decode(code, 64)
 	switch {
-	case err != nil:
+	case err != nil || d.Op == 0:
 		return i, nil // too new to be known, and none that goes elsewhere
 	case d.Len != len(code):
 		return nil, errNotSingle
