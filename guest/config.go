@@ -138,8 +138,8 @@ func (c Config) check() error {
 	if c.VCPUs < 1 || c.MemoryMiB < 1 {
 		return fmt.Errorf("a guest cannot have %d vCPUs and %d MiB of memory", c.VCPUs, c.MemoryMiB)
 	}
-	if c.OnTrace != nil && (c.Clock != ICount || c.Snapshots == "") {
-		return fmt.Errorf("a guest is traced on clock %s alone, and only from a snapshot", ICount)
+	if err := c.checkTrace(); err != nil {
+		return err
 	}
 	for _, arg := range c.Cmdline {
 		if strings.ContainsAny(arg, "\n\x00") {
@@ -150,6 +150,18 @@ func (c Config) check() error {
 		return fmt.Errorf("kernel image: %w", err)
 	}
 	return checkInit(c.Init)
+}
+
+func (c Config) checkTrace() error {
+	switch {
+	case c.OnTrace == nil:
+		return nil
+	case c.Clock != ICount || c.Snapshots == "":
+		return fmt.Errorf("a guest is traced on clock %s alone, and only from a snapshot", ICount)
+	case c.Retries > 0:
+		return errors.New("a guest that is traced is not started anew: what was traced would be there twice")
+	}
+	return nil
 }
 
 // checkInit refuses what the kernel could not start: it would say no more than

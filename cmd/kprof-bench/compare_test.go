@@ -58,7 +58,7 @@ func repository(t *testing.T, d defect) string {
 }
 
 // An instruction that a commit adds to a probe is found, in the figures that have
-// it and no others.
+// it and no others, and it is said in which function it is.
 func TestCompareRevisions(t *testing.T) {
 	cmd := command(t, "compare", "HEAD~1", "HEAD", "--only", "overhead", "--format", "json")
 	cmd.Dir = repository(t, oneMore)
@@ -83,7 +83,29 @@ func TestCompareRevisions(t *testing.T) {
 	if diff := cmp.Diff(want, more); diff != "" {
 		t.Errorf("what has changed (-want +got):\n%s\n%s", diff, out)
 	}
+	if diff := cmp.Diff([]string{
+		"sys_getpid by kretprobe, in insn HEAD~N HEAD difference",
+		"on_entry_tsc [profiler] N N N",
+		"N others, the same N N N",
+		"sum N N N",
+	}, explained(stderr.String())); diff != "" {
+		t.Errorf("how it is explained (-want +got):\n%s\n%s", diff, &stderr)
+	}
 	if len(r.Comparisons) < 6 || len(r.Apart)+len(r.OnlyOld)+len(r.OnlyNew) > 0 {
 		t.Errorf("%s", r.LastLine())
 	}
+}
+
+// explained are the lines of tables of functions among messages, without numbers.
+func explained(messages string) []string {
+	var all []string
+	inside := false
+	for line := range strings.Lines(messages) {
+		inside = inside || strings.Contains(line, ", in insn")
+		if inside {
+			all = append(all, shape(line))
+		}
+		inside = inside && !strings.HasPrefix(line, "sum")
+	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,7 +131,16 @@ func TestReadmeNamesWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{"cmd/kprof-bench", "bench", "workloads", "kmod", "kmod/profiler", "kmod/testbed", "guest", "kernels", "results", "compare", "baseline", "plots", "LICENSES"} {
+	packages, err := filepath.Glob("../../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dirs := []string{"cmd/kprof-bench", "kmod/profiler", "kmod/testbed", "LICENSES"}
+	for _, file := range packages {
+		dirs = append(dirs, filepath.Base(filepath.Dir(file)))
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) {
 		if !strings.Contains(string(text), "`"+dir+"`") {
 			t.Errorf("README.md does not name %s", dir)
 		}
