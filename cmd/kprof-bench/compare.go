@@ -18,12 +18,13 @@ import (
 
 type compareFlags struct {
 	twoRevisions
-	accept  string
-	format  string
-	floor   float64
-	alpha   float64
-	partial bool
-	changed bool
+	verdicts verdictFlags
+	accept   string
+	format   string
+	floor    float64
+	alpha    float64
+	partial  bool
+	changed  bool
 }
 
 func compareCommand() *cobra.Command {
@@ -60,6 +61,9 @@ with * for any text and ? for any character in the row, as it is printed, and
 in the unit. After that day it does not count and is reported, as is one that
 matches nothing. Lines that begin with # are comments.
 
+The verdicts are written to the files of --ktap and --junit as well, where something
+was compared: what is worse has failed, and what could not be told is skipped.
+
 Exit codes: 0 no regression, 1 a regression, 2 could not tell (something that
 matters was not decided: samples too few, a change without direction, an
 environment that differs, or, without --partial, rows that NEW lacks) and nothing
@@ -75,6 +79,7 @@ failure of this program).`,
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
 	f.register(cmd)
+	f.verdicts.register(cmd)
 	cmd.Flags().StringVar(&f.accept, "accept", "", "file of changes that are known")
 	cmd.Flags().StringVar(&f.format, "format", "text", "how to print: "+strings.Join(compare.Formats, ", "))
 	cmd.Flags().Float64Var(&f.floor, "floor", 100*compare.DefaultFloor, "smallest change of a median that counts, in percent")
@@ -171,6 +176,9 @@ func (f *compareFlags) judging() (compare.Options, error) {
 	if !(f.alpha > 0 && f.alpha < 1) {
 		return o, fmt.Errorf("--alpha: %v must be between 0 and 1", f.alpha)
 	}
+	if err := f.verdicts.check(""); err != nil {
+		return o, err
+	}
 	var err error
 	if f.accept != "" {
 		o.Accept, err = compare.ReadAcceptFile(f.accept)
@@ -183,6 +191,11 @@ func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer)
 	r, err := compare.Compare(a, b, o)
 	if err != nil {
 		return nil, notCompared(err)
+	}
+	if len(r.Comparisons) > 0 {
+		if err := f.verdicts.Write("kprof-bench compare", r.Suites()); err != nil {
+			return nil, notCompared(err)
+		}
 	}
 	return r, notCompared(r.Write(w, f.format, f.changed))
 }

@@ -29,6 +29,9 @@ func (f *runFlags) report(runs []*kernelRun, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if err := f.verdicts.Write("kprof-bench run", suites(runs)); err != nil {
+		return err
+	}
 	if err := f.print(stdout, runs); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 type runFlags struct {
 	hostFlags
 	experimentFlags
+	verdicts      verdictFlags
 	cmd           string
 	rate          string
 	slow          bool
@@ -69,6 +70,10 @@ are built for a kernel of one's own, which --kernel-image and --headers name, wi
 the compiler that its configuration names; it is assumed to be able to do what
 Debian's of that series can.
 
+The verdicts are written to the files of --ktap and --junit for other programs, of
+runs that failed too, with those of a kernel as the subtests of one test. What could
+not be judged is skipped there, and a kernel that was not measured has an error.
+
 Exit codes: 0 every check held, 1 a check failed, 2 nothing was measured (a
 mistake in the command line, or a failure of this program), 3 the kernel
 oopsed or warned, 4 it hung, 5 it did not boot. Where kernels end differently it
@@ -88,6 +93,7 @@ comes before what it reported, and that before what says nothing of the module.`
 		},
 	}
 	f.registerGuest(cmd)
+	f.verdicts.register(cmd)
 	cmd.Flags().StringSliceVar(&f.only, "only", nil, "do only these experiments: "+bench.ExperimentNames())
 	cmd.Flags().StringSliceVar(&f.funcs, "funcs", nil, "functions to profile, such as sys_getpid, or all: see kprof-bench workloads")
 	cmd.Flags().StringVar(&f.cmd, "cmd", "", "have this command of the shell call the functions, once for each backend, instead of a generator")
@@ -145,6 +151,9 @@ func (f *runFlags) options() (bench.Options, error) {
 		if err := checkWritable("out", f.out); err != nil {
 			return bench.Options{}, err
 		}
+	}
+	if err := f.verdicts.check(f.out); err != nil {
+		return o, err
 	}
 	if f.given("cmd") {
 		if o.Only, err = f.onlyCommand(); err != nil {
