@@ -86,22 +86,27 @@ func (c *chart) addFunction(name string, lines span, shaded bool) {
 
 // backends returns those that are there, in the order of the chart.
 func (p *Probe) backends() ([]backend, error) {
-	var names, others []string
+	var names []string
 	for _, f := range p.funcs {
 		for _, b := range f.bars {
-			if !slices.Contains(names, b.backend) {
-				names = append(names, b.backend)
-			}
+			names = append(names, b.backend)
 		}
 	}
+	return inOrder(names)
+}
+
+// inOrder are backends in the order of a chart, each once.
+func inOrder(names []string) ([]backend, error) {
 	var found []backend
+	var others []string
 	for _, b := range known {
 		if slices.Contains(names, b.name) {
 			found = append(found, b)
 		}
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(known, func(b backend) bool { return b.name == name }) {
+		isKnown := slices.ContainsFunc(known, func(b backend) bool { return b.name == name })
+		if !isKnown && !slices.Contains(others, name) {
 			others = append(others, name)
 		}
 	}
@@ -116,11 +121,7 @@ func (p *Probe) backends() ([]backend, error) {
 
 // note says where the figures were measured and what they are.
 func (p *Probe) note() string {
-	words := []string{"kernel " + value(p.env, "kernel"), "clock " + value(p.env, "clock")}
-	if m := value(p.env, "module"); m != "" {
-		words = append(words, "module "+m)
-	}
-	return strings.Join(append(words, p.samples()), " · ")
+	return where(p.env) + " · " + p.samples()
 }
 
 func (p *Probe) samples() string {

@@ -3,6 +3,7 @@
 package plots
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -27,6 +28,8 @@ type Probe struct {
 type function struct {
 	name string
 	bars []*bar
+
+	base, rate string // of the name: all but the rate, and the rate
 }
 
 // bar is a line in the chart. Each row of the results is a sample.
@@ -84,6 +87,15 @@ func checkEnv(before, env []results.Config) error {
 	return nil
 }
 
+// where says on what something was measured.
+func where(env []results.Config) string {
+	words := []string{"kernel " + value(env, "kernel"), "clock " + value(env, "clock")}
+	if m := value(env, "module"); m != "" {
+		words = append(words, "module "+m)
+	}
+	return strings.Join(words, " · ")
+}
+
 // maxTime is far more than a call can take, and little enough to be drawn.
 const maxTime = 1e15
 
@@ -127,7 +139,7 @@ func (p *Probe) bar(r results.Row) *bar {
 	i := slices.IndexFunc(p.funcs, func(f *function) bool { return f.name == name })
 	if i < 0 {
 		i = len(p.funcs)
-		p.funcs = append(p.funcs, &function{name: name})
+		p.funcs = append(p.funcs, &function{name: name, base: nameBut(r, "rate"), rate: cmp.Or(param(r, "rate"), "max")})
 	}
 	f := p.funcs[i]
 	j := slices.IndexFunc(f.bars, func(b *bar) bool { return b.backend == backend })
@@ -149,14 +161,17 @@ func (b *bar) add(r results.Row, unit string) {
 
 // functionName is what tells rows of one backend from each other, as people
 // write it: "tb_work(100)", "sys_read, 10000-per-s".
-func functionName(r results.Row) string {
+func functionName(r results.Row) string { return nameBut(r) }
+
+// nameBut is the name without some parameters.
+func nameBut(r results.Row, without ...string) string {
 	name := param(r, "func")
 	if n := param(r, "n"); n != "" {
 		name += "(" + n + ")"
 	}
 	for _, p := range r.Params {
 		switch {
-		case p.Key == "func", p.Key == "n", p.Key == "backend":
+		case p.Key == "func", p.Key == "n", p.Key == "backend", slices.Contains(without, p.Key):
 		case p.Key == "rate":
 			if p.Value != "max" {
 				name += ", " + p.Value

@@ -153,17 +153,9 @@ func (s *Scan) Draw(f Format) ([]byte, error) {
 		at := vg.Point{X: dc.Min.X, Y: dc.Max.Y}
 		dc.FillText(aligned(titleStyle, text.XLeft, text.YTop), at, "How long a leak scan takes, by size of the region and number of blocks")
 		at.Y -= 21
-		dc.FillText(aligned(noteStyle, text.XLeft, text.YTop), at, s.note())
+		dc.FillText(aligned(noteStyle, text.XLeft, text.YTop), at, where(s.env))
 		q.Draw(draw.Crop(dc, 0, 0, 0, -44))
 	})
-}
-
-func (s *Scan) note() string {
-	words := []string{"kernel " + value(s.env, "kernel"), "clock " + value(s.env, "clock")}
-	if m := value(s.env, "module"); m != "" {
-		words = append(words, "module "+m)
-	}
-	return strings.Join(words, " · ")
 }
 
 // plot makes the axes, both logarithmic, and the lines.
