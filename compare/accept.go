@@ -77,8 +77,9 @@ func parseEntry(text string) (Entry, error) {
 	return e, nil
 }
 
-// matches tells whether text is of the pattern, whole.
-func matches(pattern, text string) bool {
+// Matches tells whether text is of the pattern, whole: * in it is any text and ?
+// any character.
+func Matches(pattern, text string) bool {
 	expr := regexp.QuoteMeta(pattern)
 	expr = strings.ReplaceAll(strings.ReplaceAll(expr, `\*`, `.*`), `\?`, `.`)
 	return regexp.MustCompile(`^` + expr + `$`).MatchString(text)
@@ -87,7 +88,7 @@ func matches(pattern, text string) bool {
 func (e Entry) expired(today time.Time) bool { return today.Format(time.DateOnly) > e.Until }
 
 func (e Entry) accepts(c *Comparison) bool {
-	return (c.Verdict == Worse || c.Verdict == Changed) && matches(e.Row, c.Row) && matches(e.Unit, c.Unit)
+	return (c.Verdict == Worse || c.Verdict == Changed) && Matches(e.Row, c.Row) && Matches(e.Unit, c.Unit)
 }
 
 // accept marks the changes that are accepted and keeps the entries that did

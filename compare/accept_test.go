@@ -54,7 +54,7 @@ func TestMatches(t *testing.T) {
 		{"A/*", "A/n=1/m=2", true}, {"*/m=2", "A/n=1/m=2", true}, {"A/n=?", "A/n=1", true}, {"A/n=?", "A/n=10", false},
 		{"A.B", "AxB", false}, {"A+hist", "A+hist", true}, {"*", "", true},
 	} {
-		if got := matches(test.pattern, test.text); got != test.want {
+		if got := Matches(test.pattern, test.text); got != test.want {
 			t.Errorf("%q matches %q: %v", test.pattern, test.text, got)
 		}
 	}

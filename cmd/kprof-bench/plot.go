@@ -3,37 +3,57 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
+	"kprof-bench/compare"
 	"kprof-bench/plots"
 	"kprof-bench/results"
 
 	"github.com/spf13/cobra"
 )
 
+type plotFlags struct {
+	out, kind, rows string
+}
+
 func plotCommand() *cobra.Command {
-	var out string
+	f := &plotFlags{}
 	cmd := &cobra.Command{
 		Use:   "plot FILE... --out CHART.svg",
-		Short: "Draw what the probes cost, from files that run --out wrote",
-		Long: `Draw the overhead and the bias of the probes by function and backend, from
-files in Go's benchmark format that run --out wrote. Each value is written
-beside its mark. From files of run --only latency, draw how long a leak scan takes
-over the size of the region, a line for each number of blocks. Rows of the same name, in one file or several, are samples of
-one figure: their median is drawn. All files must have been measured in the same
-environment, so that one chart shows one kernel, one clock and one module.
+		Short: "Draw what was measured, from files that run --out wrote",
+		Long: `Draw results, from files in Go's benchmark format that run --out wrote. The kinds
+of charts are
+
+  probes       overhead and bias of the probes by function and backend, each value
+               beside its mark
+  rates        overhead over the rate of calls, a panel for each function
+  accuracy     reported against true durations, and how far they are apart
+  percentiles  latencies of calls at a rate, a panel for each function and rate
+  scans        how long a leak scan takes over the size of the region, a line for
+               each number of blocks
+
+Unless --kind says which, it is scans for files of run --only latency, rates where
+a function was called at several rates, and else probes. --rows takes only rows
+whose name, as compare prints it, is of a pattern, in which * is any text.
+
+Rows of the same name, in one file or several, are samples of one figure: their
+median is drawn. All files must have been measured in the same environment, so that
+one chart shows one kernel, one clock and one module.
 
 The picture is an SVG or a PNG, as the name says. What was there is replaced
 when the chart is complete, and stays as it is if anything fails.`,
 		Example: `  kprof-bench plot out/latest.txt --out out/latest.svg
+  kprof-bench plot out/latest.txt --kind accuracy --rows 'Probe/func=sys_*' -o chart.png
   kprof-bench plot monday.txt tuesday.txt -o chart.png`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, files []string) error {
-			return plotFiles(files, out)
-		},
+		RunE: func(_ *cobra.Command, files []string) error { return f.plot(files) },
 	}
-	cmd.Flags().StringVarP(&out, "out", "o", "", "write the chart to this file, a .svg or a .png")
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the chart to this file, a .svg or a .png")
+	cmd.Flags().StringVar(&f.kind, "kind", "", "what to draw: "+strings.Join(chartNames(), ", ")+" (default: what the files have)")
+	cmd.Flags().StringVar(&f.rows, "rows", "*", "draw only rows of this pattern")
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
 }
@@ -43,47 +63,110 @@ type chart interface {
 	Draw(plots.Format) ([]byte, error)
 }
 
-// chartOf is the chart that goes with a file: of timed scans if it has nothing
-// else, and else of probes.
-func chartOf(f *results.File) chart {
-	other := func(r results.Row) bool {
-		_, exact := r.Value("whole-insn/op")
-		_, real := r.Value("whole-ns/op")
-		return !exact && !real
-	}
-	if slices.ContainsFunc(f.Rows, other) {
-		return &plots.Probe{}
-	}
-	return &plots.Scan{}
+// charts are the kinds of charts of files.
+var charts = []struct {
+	name string
+	make func() chart
+}{
+	{"probes", func() chart { return &plots.Probe{} }},
+	{"rates", func() chart { return &plots.Rates{} }},
+	{"accuracy", func() chart { return &plots.Accuracy{} }},
+	{"percentiles", func() chart { return &plots.Percentiles{} }},
+	{"scans", func() chart { return &plots.Scan{} }},
 }
 
-func plotFiles(files []string, out string) error {
-	format, err := plots.FormatOf(out)
+func chartNames() []string {
+	var all []string
+	for _, c := range charts {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+func chartNamed(name string) (chart, error) {
+	for _, c := range charts {
+		if c.name == name {
+			return c.make(), nil
+		}
+	}
+	return nil, fmt.Errorf("--kind: there is no chart %q; %s are", name, strings.Join(chartNames(), ", "))
+}
+
+// kindOf is the kind of chart that goes with files: of timed scans if the first has
+// nothing else, over rates if they have several of a function, and else of probes.
+func kindOf(files []*results.File) string {
+	if !slices.ContainsFunc(files[0].Rows, func(r results.Row) bool { return !isTimedScan(r) }) {
+		return "scans"
+	}
+	rates := &plots.Rates{}
+	for _, f := range files {
+		_ = rates.Add(f) // what is wrong with a file is told when it is drawn
+	}
+	if rates.Several() {
+		return "rates"
+	}
+	return "probes"
+}
+
+func isTimedScan(r results.Row) bool {
+	_, exact := r.Value("whole-insn/op")
+	_, real := r.Value("whole-ns/op")
+	return exact || real
+}
+
+func (f *plotFlags) plot(names []string) error {
+	format, err := plots.FormatOf(f.out)
 	if err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	if err := checkWritable("out", out); err != nil {
+	if err := checkWritable("out", f.out); err != nil {
 		return err
 	}
-	var chart chart
-	for _, name := range files {
-		f, err := results.ReadFile(name)
-		if err != nil {
+	if f.kind != "" {
+		if _, err := chartNamed(f.kind); err != nil {
 			return err
 		}
-		if chart == nil {
-			chart = chartOf(f)
-		}
-		if err := chart.Add(f); err != nil {
-			return fmt.Errorf("plot %s: %w", name, err)
+	}
+	files, err := f.read(names)
+	if err != nil {
+		return err
+	}
+	chart, err := chartNamed(cmp.Or(f.kind, kindOf(files)))
+	if err != nil {
+		return err
+	}
+	for i, file := range files {
+		if err := chart.Add(file); err != nil {
+			return fmt.Errorf("plot %s: %w", names[i], err)
 		}
 	}
 	picture, err := chart.Draw(format)
 	if err != nil {
 		return fmt.Errorf("plot: %w", err)
 	}
+	return writeChart(f.out, picture)
+}
+
+func writeChart(out string, picture []byte) error {
 	if err := results.ReplaceFile(out, picture); err != nil {
 		return fmt.Errorf("write chart: %w", err)
 	}
 	return nil
+}
+
+// read reads the files and keeps the rows that are wanted.
+func (f *plotFlags) read(names []string) ([]*results.File, error) {
+	var all []*results.File
+	for _, name := range names {
+		file, err := results.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		file.Rows = slices.DeleteFunc(file.Rows, func(r results.Row) bool { return !compare.Matches(f.rows, r.FullName()) })
+		if len(file.Rows) == 0 {
+			return nil, fmt.Errorf("plot %s: --rows: no row is of the pattern %s", name, f.rows)
+		}
+		all = append(all, file)
+	}
+	return all, nil
 }
