@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"kprof-bench/history"
+)
+
+// section is the series of one unit.
+type section struct {
+	Unit, Better string
+	Exact        bool
+	Rows         []seriesRow
+	Changed      int // series that have changes
+}
+
+// seriesRow is a series in a table.
+type seriesRow struct {
+	Number  int      // of the series on the page
+	Parts   []string // of the name, at which a line may be broken
+	Row     string
+	Again   bool // it has the name of the one before
+	Kernel  int  // its number among the kernels
+	Label   string
+	Newest  string
+	Since   string // what has changed since the first run
+	Class   string // worse, better or other, of that
+	Spark   spark
+	Changes int
+}
+
+// sections are the series by unit, in the order in which they come, with those of a
+// row beside each other.
+func (p *Page) sections(kernels []string, runs map[*history.Run]int) []*section {
+	var all []*section
+	at := map[string]*section{}
+	labels := newLabels(p.Series)
+	for i, s := range p.Series {
+		if len(s.Points) == 0 {
+			continue
+		}
+		sec := at[s.Unit]
+		if sec == nil {
+			sec = &section{Unit: s.Unit, Better: s.Better, Exact: s.Exact}
+			at[s.Unit] = sec
+			all = append(all, sec)
+		}
+		if len(s.Changes) > 0 {
+			sec.Changed++
+		}
+		label := labels.of(s)
+		sec.Rows = append(sec.Rows, newRow(i, s, label, slices.Index(kernels, label), runs))
+	}
+	for _, sec := range all {
+		sec.sort()
+	}
+	return all
+}
+
+func (s *section) sort() {
+	first := map[string]int{}
+	for i, r := range s.Rows {
+		if _, ok := first[r.Row]; !ok {
+			first[r.Row] = i
+		}
+	}
+	slices.SortStableFunc(s.Rows, func(a, b seriesRow) int {
+		return cmp.Or(cmp.Compare(first[a.Row], first[b.Row]), cmp.Compare(a.Kernel, b.Kernel))
+	})
+	for i := range s.Rows {
+		s.Rows[i].Again = i > 0 && s.Rows[i].Row == s.Rows[i-1].Row
+	}
+}
+
+func newRow(number int, s history.Series, label string, kernel int, runs map[*history.Run]int) seriesRow {
+	first, last := s.Points[0].Value, s.Points[len(s.Points)-1].Value
+	row := seriesRow{
+		Number: number, Row: s.Row, Parts: parts(s.Row), Kernel: kernel, Label: label,
+		Newest: value(last, s.Exact), Spark: newSpark(s, runs), Changes: len(s.Changes), Class: "other",
+	}
+	// What is not exact always differs; only a change is one.
+	if s.Exact || len(s.Changes) > 0 {
+		row.Since = sinceFirst(first, last, s.Exact)
+	}
+	if s.Better != "" && first != last {
+		row.Class = map[bool]string{true: "better", false: "worse"}[(last < first) == (s.Better == "lower")]
+	}
+	return row
+}
+
+func sinceFirst(first, last float64, exact bool) string {
+	if first == last {
+		return "same"
+	}
+	if p := percent(first, last); p != "" {
+		return p
+	}
+	return "from " + value(first, exact)
+}
+
+// Kind says how values of the unit compare.
+func (s *section) Kind() string {
+	var words []string
+	if s.Exact {
+		words = append(words, "exact")
+	}
+	if s.Better != "" {
+		words = append(words, s.Better+" is better")
+	}
+	return strings.Join(words, ", ")
+}
