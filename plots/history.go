@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"kprof-bench/compare"
 	"kprof-bench/history"
 )
 
@@ -137,7 +138,7 @@ func (l *changeLabel) span() (from, to vg.Length) {
 func changeText(s history.Series, c history.Change) string {
 	run := s.Points[c.At].Run
 	name := shortCommit(run)
-	what := map[string]string{"regression": "worse", "improvement": "better"}[c.Verdict]
+	what := map[string]string{history.Regression: "worse", history.Improvement: "better"}[c.Verdict]
 	what = cmp.Or(what, "changed")
 	switch c.Kind {
 	case history.Spike:
@@ -209,7 +210,11 @@ func (c *historyChart) ticks() plot.ConstantTicks {
 
 func (p *historyPanel) title() string {
 	unit := p.Unit
-	if p.Better != "" {
+	switch p.Better {
+	case "":
+	case compare.NearZero:
+		unit += ", nearer to zero is better"
+	default:
 		unit += ", " + p.Better + " is better"
 	}
 	for _, c := range p.Env {
@@ -335,9 +340,9 @@ func (p *historyPanel) drawValues(c draw.Canvas, q *plot.Plot) {
 func markOf(c history.Change) draw.GlyphStyle {
 	style := draw.GlyphStyle{Color: ink, Radius: vg.Points(4.5), Shape: draw.SquareGlyph{}}
 	switch c.Verdict {
-	case "regression":
+	case history.Regression:
 		style.Color, style.Shape = vermilion, draw.PyramidGlyph{}
-	case "improvement":
+	case history.Improvement:
 		style.Color, style.Shape = green, downGlyph{}
 	}
 	if c.Kind == history.Spike {

@@ -82,9 +82,9 @@ func (r *changedRun) Words() string { return tally{r.worse, r.better, r.other}.w
 func newChange(number int, s history.Series, kernel string, c history.Change) change {
 	class, word := "other", "changed"
 	switch c.Verdict {
-	case "regression":
+	case history.Regression:
 		class, word = "worse", "worse"
-	case "improvement":
+	case history.Improvement:
 		class, word = "better", "better"
 	}
 	switch c.Kind {

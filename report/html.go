@@ -54,6 +54,7 @@ type view struct {
 	Few        bool // of their rows, so that they need not be folded
 	Comparison *comparison
 	Env        envTable
+	Breaks     []history.Break
 	Files      []File
 	Data       data
 }
@@ -72,7 +73,7 @@ func (p *Page) HTML(w io.Writer) error {
 		Title: "kprof-bench: " + strings.ToLower(p.verdict().Word), Policy: policy(),
 		Style: template.CSS(style), Script: template.JS(script), //nolint:gosec // they are the program's own
 		Verdict: p.verdict(), Missing: p.Missing, Runs: runs, Changes: p.changes(), Kernels: p.kernels(),
-		Comparison: newComparison(p.Comparison), Env: p.envTable(), Files: p.Files, Data: p.data(runs, number),
+		Comparison: newComparison(p.Comparison), Env: p.envTable(), Breaks: p.Breaks, Files: p.Files, Data: p.data(runs, number),
 	}
 	v.Sections = p.sections(v.Kernels, number)
 	v.Few = len(p.Series) <= 100

@@ -38,6 +38,15 @@ func (p *Page) Markdown(w io.Writer) error {
 			fmt.Fprintf(&b, "- %s\n", escapes.Replace(m))
 		}
 	}
+	if n := len(v.Unknown); n > 0 {
+		fmt.Fprintf(&b, "\nCould not be told:\n\n")
+		for _, what := range v.Unknown[:min(n, shownInMarkdown)] {
+			fmt.Fprintf(&b, "- %s\n", escapes.Replace(what))
+		}
+		if n > shownInMarkdown {
+			fmt.Fprintf(&b, "- and %d more\n", n-shownInMarkdown)
+		}
+	}
 	p.markdownComparison(&b)
 	p.markdownChanges(&b)
 	_, err := w.Write(b.Bytes())

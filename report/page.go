@@ -17,6 +17,11 @@ var ErrEmpty = errors.New("there is nothing to report: no series has a value, an
 type Page struct {
 	// Series are the history, with their changes.
 	Series []history.Series
+	// Check is the verdict on the newest run. Without one it is told by the changes
+	// of that run.
+	Check *history.Verdict
+	// Breaks are where environments changed.
+	Breaks []history.Break
 	// Comparison is that of the newest run with another.
 	Comparison *compare.Report
 	// Missing is what should be there and is not, such as a kernel that was not

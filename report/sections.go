@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"kprof-bench/compare"
 	"kprof-bench/history"
 )
 
@@ -86,8 +87,11 @@ func newRow(number int, s history.Series, label string, kernel int, runs map[*hi
 	if s.Exact || len(s.Changes) > 0 {
 		row.Since = sinceFirst(first, last, s.Exact)
 	}
-	if s.Better != "" && first != last {
-		row.Class = map[bool]string{true: "better", false: "worse"}[(last < first) == (s.Better == "lower")]
+	switch compare.Direction(s.Better, first, last) {
+	case compare.Worse:
+		row.Class = "worse"
+	case compare.Better:
+		row.Class = "better"
 	}
 	return row
 }
@@ -108,7 +112,11 @@ func (s *section) Kind() string {
 	if s.Exact {
 		words = append(words, "exact")
 	}
-	if s.Better != "" {
+	switch s.Better {
+	case "":
+	case compare.NearZero:
+		words = append(words, "nearer to zero is better")
+	default:
 		words = append(words, s.Better+" is better")
 	}
 	return strings.Join(words, ", ")

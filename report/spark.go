@@ -83,9 +83,9 @@ func newSpark(s history.Series, runs map[*history.Run]int) spark {
 // square for what is neither.
 func newMark(c history.Change, x, y float64) sparkMark {
 	switch c.Verdict {
-	case "regression":
+	case history.Regression:
 		return sparkMark{"worse", fmt.Sprintf("M%s %sl4 7h-8z", short(x), short(y-4))}
-	case "improvement":
+	case history.Improvement:
 		return sparkMark{"better", fmt.Sprintf("M%s %sl4 -7h-8z", short(x), short(y+4))}
 	}
 	return sparkMark{"other", fmt.Sprintf("M%s %sh6v6h-6z", short(x-3), short(y-3))}

@@ -4,6 +4,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"kprof-bench/compare"
@@ -15,6 +16,7 @@ type verdict struct {
 	Word    string // in capitals
 	Class   string // how it is shown: good, bad or unsure
 	Details []string
+	Unknown []string // what could not be told
 }
 
 // The words of a verdict, the gravest first.
@@ -26,35 +28,70 @@ const (
 	noWorse     = "NO REGRESSION"
 )
 
+// Word is the verdict on the whole, in capitals.
+func (p *Page) Word() string { return p.verdict().Word }
+
 // verdict is the gravest that the parts come to.
 func (p *Page) verdict() verdict {
 	v := verdict{Word: noWorse, Class: "good"}
 	if len(p.Missing) > 0 {
-		v.Word, v.Class = incomplete, "unsure"
+		v.grow(incomplete)
 	}
 	if r := p.Comparison; r != nil {
 		v.Details = append(v.Details, "Compared with "+r.Old+": "+afterColon(r.LastLine())+".")
-		switch r.Outcome {
-		case compare.Regression:
-			v.Word, v.Class = regression, "bad"
-		case compare.Undecided:
-			v.Word, v.Class = couldNot, "unsure"
-		case compare.Failed:
-			v.Word, v.Class = noneCompare, "unsure"
-		}
+		v.outcome(r.Outcome)
 	}
-	if all := p.changes(); len(p.runs()) > 0 {
-		newest := p.runs()[len(p.runs())-1]
-		n := tallyOf(all, func(r *history.Run) bool { return r == newest })
-		if n.worse > 0 {
-			v.Word, v.Class = regression, "bad"
-		}
-		earlier := tallyOf(all, func(r *history.Run) bool { return r != newest })
-		v.Details = append(v.Details,
-			fmt.Sprintf("The newest run, %s, changes %s.", runName(newest), n.words()),
-			fmt.Sprintf("The %s before it: %s.", plural(len(p.runs())-1, "run"), earlier.words()))
+	runs := p.runs()
+	if len(runs) == 0 {
+		return v
+	}
+	newest := runs[len(runs)-1]
+	n := tallyOf(p.changes(), func(r *history.Run) bool { return r == newest })
+	if p.Check != nil {
+		n = p.found()
+		v.outcome(p.Check.Outcome)
+		v.Unknown = p.Check.Unknown
+	} else if n.worse > 0 {
+		v.grow(regression)
+	}
+	v.Details = append(v.Details, fmt.Sprintf("The newest run, %s, changes %s.", runName(newest), n.words()))
+	if len(runs) > 1 {
+		earlier := tallyOf(p.changes(), func(r *history.Run) bool { return r != newest })
+		v.Details = append(v.Details, fmt.Sprintf("The %s before it: %s.", plural(len(runs)-1, "run"), earlier.words()))
 	}
 	return v
+}
+
+// found counts what is known since the newest run.
+func (p *Page) found() tally {
+	var r changedRun
+	for _, f := range p.Check.Found {
+		r.add(newChange(0, *f.Series, "", f.Change))
+	}
+	return tally{r.worse, r.better, r.other}
+}
+
+// outcome takes in that of a part.
+func (v *verdict) outcome(o compare.Outcome) {
+	switch o {
+	case compare.Regression:
+		v.grow(regression)
+	case compare.Undecided:
+		v.grow(couldNot)
+	case compare.Failed:
+		v.grow(noneCompare)
+	}
+}
+
+// grow takes the graver of two words.
+func (v *verdict) grow(word string) {
+	order := []string{noWorse, incomplete, noneCompare, couldNot, regression}
+	if slices.Index(order, word) > slices.Index(order, v.Word) {
+		v.Word, v.Class = word, "unsure"
+	}
+	if v.Word == regression {
+		v.Class = "bad"
+	}
 }
 
 func afterColon(text string) string {

@@ -74,6 +74,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		bisectCommand(),
 		explainCommand(),
 		historyCommand(),
+		reportCommand(),
 		plotCommand(),
 		execCommand(),
 		buildCommand(),

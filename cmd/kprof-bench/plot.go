@@ -4,11 +4,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"kprof-bench/compare"
+	"kprof-bench/history"
 	"kprof-bench/plots"
 	"kprof-bench/results"
 
@@ -17,12 +20,16 @@ import (
 
 type plotFlags struct {
 	out, kind, rows string
+
+	// Of a history.
+	history      historyFlags
+	unit, kernel string
 }
 
 func plotCommand() *cobra.Command {
 	f := &plotFlags{}
 	cmd := &cobra.Command{
-		Use:   "plot FILE... --out CHART.svg",
+		Use:   "plot FILE... | --history DIR  --out CHART.svg",
 		Short: "Draw what was measured, from files that run --out wrote",
 		Long: `Draw results, from files in Go's benchmark format that run --out wrote. The kinds
 of charts are
@@ -34,6 +41,10 @@ of charts are
   percentiles  latencies of calls at a rate, a panel for each function and rate
   scans        how long a leak scan takes over the size of the region, a line for
                each number of blocks
+
+With --history it draws a history instead of files: series run by run, with the
+changes and their revisions, those of the rows, the unit and the kernel that are
+named, which are patterns as well.
 
 Unless --kind says which, it is scans for files of run --only latency, rates where
 a function was called at several rates, and else probes. --rows takes only rows
@@ -47,15 +58,40 @@ The picture is an SVG or a PNG, as the name says. What was there is replaced
 when the chart is complete, and stays as it is if anything fails.`,
 		Example: `  kprof-bench plot out/latest.txt --out out/latest.svg
   kprof-bench plot out/latest.txt --kind accuracy --rows 'Probe/func=sys_*' -o chart.png
-  kprof-bench plot monday.txt tuesday.txt -o chart.png`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, files []string) error { return f.plot(files) },
+  kprof-bench plot monday.txt tuesday.txt -o chart.png
+  kprof-bench plot --history results/history --rows 'Probe/func=sys_getpid/*' --unit overhead-insn/op --kernel 6.1.0* -o history.svg`,
+		Args: f.args,
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if f.history.dir != "" {
+				return f.plotHistory(cmd.ErrOrStderr())
+			}
+			return f.plot(files)
+		},
 	}
 	cmd.Flags().StringVarP(&f.out, "out", "o", "", "write the chart to this file, a .svg or a .png")
 	cmd.Flags().StringVar(&f.kind, "kind", "", "what to draw: "+strings.Join(chartNames(), ", ")+" (default: what the files have)")
 	cmd.Flags().StringVar(&f.rows, "rows", "*", "draw only rows of this pattern")
+	cmd.Flags().StringVar(&f.history.dir, "history", "", "draw the history in this directory")
+	cmd.Flags().BoolVar(&f.history.skip, "skip-damaged", false, "leave out files of the history that are damaged, and say which")
+	cmd.Flags().StringVar(&f.unit, "unit", "*", "of a history, draw only series in units of this pattern")
+	cmd.Flags().StringVar(&f.kernel, "kernel", "*", "of a history, draw only series of kernels whose release is of this pattern")
 	_ = cmd.MarkFlagRequired("out")
 	return cmd
+}
+
+func (f *plotFlags) args(cmd *cobra.Command, args []string) error {
+	if f.history.dir == "" {
+		for _, flag := range []string{"unit", "kernel", "skip-damaged"} {
+			if cmd.Flags().Changed(flag) {
+				return fmt.Errorf("--%s is for a history; name it with --history", flag)
+			}
+		}
+		return cobra.MinimumNArgs(1)(cmd, args)
+	}
+	if f.kind != "" {
+		return errors.New("--kind is for files; of a history there is one kind of chart")
+	}
+	return cobra.NoArgs(cmd, args)
 }
 
 type chart interface {
@@ -114,12 +150,42 @@ func isTimedScan(r results.Row) bool {
 	return exact || real
 }
 
-func (f *plotFlags) plot(names []string) error {
+// format is that of the chart, if one can be written.
+func (f *plotFlags) format() (plots.Format, error) {
 	format, err := plots.FormatOf(f.out)
 	if err != nil {
-		return fmt.Errorf("--out: %w", err)
+		return format, fmt.Errorf("--out: %w", err)
 	}
-	if err := checkWritable("out", f.out); err != nil {
+	return format, checkWritable("out", f.out)
+}
+
+// plotHistory draws the series that are wanted.
+func (f *plotFlags) plotHistory(stderr io.Writer) error {
+	format, err := f.format()
+	if err != nil {
+		return err
+	}
+	h, err := f.history.open(stderr)
+	if err != nil {
+		return err
+	}
+	series := slices.DeleteFunc(h.Series(), func(s history.Series) bool {
+		kernel := environmentOf(&results.File{Env: s.Env})["kernel"]
+		return !compare.Matches(f.rows, s.Row) || !compare.Matches(f.unit, s.Unit) || !compare.Matches(f.kernel, kernel)
+	})
+	if len(series) == 0 {
+		return fmt.Errorf("plot %s: no series is of the patterns of --rows, --unit and --kernel", f.history.dir)
+	}
+	picture, err := plots.History(series, format)
+	if err != nil {
+		return fmt.Errorf("plot %s: %w", f.history.dir, err)
+	}
+	return writeChart(f.out, picture)
+}
+
+func (f *plotFlags) plot(names []string) error {
+	format, err := f.format()
+	if err != nil {
 		return err
 	}
 	if f.kind != "" {
