@@ -117,7 +117,7 @@ type Result struct {
 	// Samples are what the medians in Rows were taken of.
 	Samples []Sample
 	// Traces are what [Traces] had traced, in the order in which it did.
-	Traces []Traced
+	Traces []Traced `json:",omitempty"`
 }
 
 // Sample is what a call took in each batch, without and with the profiler, and
