@@ -216,31 +216,36 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 
 // probedRound drives all targets while they are probed by one of the backends.
 func (l *lab) probedRound(ctx context.Context, all []*driven, r round, backend int) error {
-	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(l.Backends[backend]) })
+	return l.probedBy(all, backend, func(d *driven, prof *kmod.Profiler) error {
+		l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %s", d.fn, l.Backends[backend], r))
+		return l.driveProbed(ctx, d.target, r, prof, &d.by[backend])
+	})
+}
+
+// probedBy calls fn for each target that a backend supports while it is probed, at the
+// same time as others, unless their probes would be part of what is measured.
+func (l *lab) probedBy(all []*driven, backend int, fn func(*driven, *kmod.Profiler) error) error {
+	b := l.Backends[backend]
+	able := slices.DeleteFunc(slices.Clone(all), func(d *driven) bool { return !d.supports(b) })
 	for _, group := range l.reached.apart(able) {
-		if err := l.probedGroup(ctx, group, r, backend); err != nil {
+		var funcs []string
+		var targets []target
+		for _, d := range group {
+			funcs, targets = append(funcs, d.fn), append(targets, d.target)
+		}
+		err := l.withProfiler(funcs, func(prof *kmod.Profiler) error {
+			for _, d := range group {
+				if err := fn(d, prof); err != nil {
+					return fmt.Errorf("%s: %w", d.fn, err)
+				}
+			}
+			return nil
+		}, b.params(args(targets))...)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (l *lab) probedGroup(ctx context.Context, group []*driven, r round, backend int) error {
-	b := l.Backends[backend]
-	var funcs []string
-	var targets []target
-	for _, d := range group {
-		funcs, targets = append(funcs, d.fn), append(targets, d.target)
-	}
-	return l.withProfiler(funcs, func(prof *kmod.Profiler) error {
-		for _, d := range group {
-			l.progress(fmt.Sprintf("drive %s with profiler.ko by %s, %s", d.fn, b, r))
-			if err := l.driveProbed(ctx, d.target, r, prof, &d.by[backend]); err != nil {
-				return fmt.Errorf("%s: %w", d.fn, err)
-			}
-		}
-		return nil
-	}, b.params(args(targets))...)
 }
 
 // driveBare drives a function without the profiler.

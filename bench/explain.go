@@ -108,7 +108,7 @@ func (s *stretches) add(log []byte) {
 	s.all = append(s.all, log)
 }
 
-// explainAll puts the traces with a backend next to those without.
+// explainAll puts the traces with a backend next to those without, by function.
 func explainAll(k *kernels.Kernel, m *Modules, traces []Traced, logs [][]byte) ([]*explain.Explanation, error) {
 	if len(traces) != len(logs) {
 		return nil, fmt.Errorf("the guest had %d stretches traced, and QEMU has written %d", len(traces), len(logs))
@@ -119,22 +119,27 @@ func explainAll(k *kernels.Kernel, m *Modules, traces []Traced, logs [][]byte) (
 	}
 	var all []*explain.Explanation
 	var parser explain.Parser
-	var base *explain.Node
-	var bare Traced
+	bases, bare := map[string]*explain.Node{}, map[string]Traced{}
+	var order []string
 	for i, t := range traces {
 		root, err := t.count(&parser, logs[i], image, m)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", t.Func, byBackend(t.Backend), err)
 		}
 		if t.Backend == "" {
-			base, bare = root, t
+			bases[t.Func], bare[t.Func] = root, t
+			order = append(order, t.Func)
 			continue
 		}
+		without := bare[t.Func]
 		all = append(all, &explain.Explanation{
-			Func: t.Func, Backend: string(t.Backend), Calls: t.Calls, Base: base, Probed: root,
-			Measured: t.PerCall - bare.PerCall, MeasuredBase: bare.PerCall, Unusual: cmp.Or(bare.unusual(), t.unusual()),
+			Func: t.Func, Backend: string(t.Backend), Calls: t.Calls, Base: bases[t.Func], Probed: root,
+			Measured: t.PerCall - without.PerCall, MeasuredBase: without.PerCall, Unusual: cmp.Or(without.unusual(), t.unusual()),
 		})
 	}
+	slices.SortStableFunc(all, func(a, b *explain.Explanation) int {
+		return cmp.Compare(slices.Index(order, a.Func), slices.Index(order, b.Func))
+	})
 	return all, nil
 }
 

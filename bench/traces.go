@@ -61,24 +61,14 @@ func (l *lab) traces(ctx context.Context, targets []target) error {
 		return err
 	}
 	for _, d := range all {
-		if err := l.tracesOf(ctx, d); err != nil {
+		if err := l.trace(ctx, d, "", d.base); err != nil {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
 	}
-	return nil
-}
-
-func (l *lab) tracesOf(ctx context.Context, d *driven) error {
-	if err := l.trace(ctx, d, "", d.base); err != nil {
-		return err
-	}
 	for i, b := range l.Backends {
-		if !d.supports(b) {
-			continue
-		}
-		err := l.withProfiler([]string{d.fn}, func(*kmod.Profiler) error {
+		err := l.probedBy(all, i, func(d *driven, _ *kmod.Profiler) error {
 			return l.trace(ctx, d, b, d.by[i].with)
-		}, b.params(args([]target{d.target}))...)
+		})
 		if err != nil {
 			return err
 		}
