@@ -5,6 +5,7 @@ package guest
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -18,8 +19,8 @@ const TracePort = 0x505 // QEMU's pvpanic, which stops the machine
 // but the stop.
 type tracer struct {
 	monitor *qmp
-	path    string    // of the log, as QEMU sees it
-	log     io.Reader // at the end of what was read
+	log     *os.File
+	path    string // of the log, as QEMU sees it
 	on      func(text []byte)
 
 	done chan struct{}
@@ -32,7 +33,7 @@ func startTracer(q *qmp, log *os.File, path string, on func([]byte), kill func()
 	if err := q.conn.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
-	t := &tracer{monitor: q, path: path, log: io.NewSectionReader(log, 0, 1<<62), on: on, done: make(chan struct{})}
+	t := &tracer{monitor: q, log: log, path: path, on: on, done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
 		if t.err = t.follow(); t.err != nil {
@@ -90,12 +91,13 @@ func (t *tracer) end() error {
 	if err := t.singleStep("off"); err != nil {
 		return err
 	}
-	text, err := io.ReadAll(t.log)
+	text, err := io.ReadAll(io.NewSectionReader(t.log, 0, math.MaxInt64))
 	if err != nil {
 		return err
 	}
 	t.on(text)
-	return nil
+	// Some versions go on behind what is there, and others begin anew.
+	return t.log.Truncate(0)
 }
 
 // singleStep uses the command's name of QEMU 8.1 and later, or that of older ones.
