@@ -7,23 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Entry is a change that is known and accepted for a time.
 type Entry struct {
-	Line   int
-	Row    string // a pattern, in which * is any text and ? any character
-	Unit   string // another
-	Until  string // the last day on which it counts, as YYYY-MM-DD
+	Line int
+	Row  string // a pattern, in which * is any text and ? any character
+	Unit string // another
+	// To is the value that is accepted, and what is no worse; nil is any.
+	To     *float64 `json:",omitempty"`
+	Until  string   // the last day on which it counts, as YYYY-MM-DD
 	Reason string
 }
 
 // entryLine is a line of a file of accepted changes.
-var entryLine = regexp.MustCompile(`^(\S+)\s+(\S+)\s+until\s+(\S+?):\s*(.*)$`)
+var entryLine = regexp.MustCompile(`^(\S+)\s+(\S+)(?:\s+to\s+(\S+))?\s+until\s+(\S+?):\s*(.*)$`)
 
 // ReadAcceptFile reads the accepted changes in the file at path.
 func ReadAcceptFile(path string) ([]Entry, error) {
@@ -37,9 +41,9 @@ func ReadAcceptFile(path string) ([]Entry, error) {
 
 // ReadAccept reads accepted changes, one a line:
 //
-//	ROW UNIT until YYYY-MM-DD: REASON
+//	ROW UNIT [to VALUE] until YYYY-MM-DD: REASON
 //
-// Empty lines and those that begin with # are skipped. An error names the line;
+// With a value, a change to something worse than that is not accepted. Empty lines and those that begin with # are skipped. An error names the line;
 // name stands for the file in it.
 func ReadAccept(r io.Reader, name string) ([]Entry, error) {
 	var all []Entry
@@ -65,9 +69,16 @@ func ReadAccept(r io.Reader, name string) ([]Entry, error) {
 func parseEntry(text string) (Entry, error) {
 	m := entryLine.FindStringSubmatch(text)
 	if m == nil {
-		return Entry{}, errors.New("must be ROW UNIT until YYYY-MM-DD: REASON")
+		return Entry{}, errors.New("must be ROW UNIT [to VALUE] until YYYY-MM-DD: REASON")
 	}
-	e := Entry{Row: strings.TrimPrefix(m[1], "Benchmark"), Unit: m[2], Until: m[3], Reason: m[4]}
+	e := Entry{Row: strings.TrimPrefix(m[1], "Benchmark"), Unit: m[2], Until: m[4], Reason: m[5]}
+	if m[3] != "" {
+		to, err := strconv.ParseFloat(m[3], 64)
+		if err != nil || math.IsNaN(to) || math.IsInf(to, 0) {
+			return e, fmt.Errorf("%q is no value", m[3])
+		}
+		e.To = &to
+	}
 	if _, err := time.Parse(time.DateOnly, e.Until); err != nil {
 		return e, fmt.Errorf("%q is no day; write it as YYYY-MM-DD", e.Until)
 	}
@@ -91,6 +102,16 @@ func (e Entry) accepts(c *Comparison) bool {
 	return (c.Verdict == Worse || c.Verdict == Changed) && Matches(e.Row, c.Row) && Matches(e.Unit, c.Unit)
 }
 
+// exceeded tells whether a figure is worse than the value that is accepted or, where
+// nobody said what is worse, another.
+func (e Entry) exceeded(c *Comparison) bool {
+	if e.To == nil {
+		return false
+	}
+	v := Direction(c.Better, *e.To, c.New.Value)
+	return v == Worse || v == Changed && *e.To != c.New.Value
+}
+
 // accept marks the changes that are accepted and keeps the entries that did
 // nothing. Only changes are accepted, not that nothing could be told.
 func (r *Report) accept(entries []Entry, today time.Time) {
@@ -101,7 +122,12 @@ func (r *Report) accept(entries []Entry, today time.Time) {
 		}
 		used := false
 		for _, c := range r.Comparisons {
-			if e.accepts(c) {
+			switch {
+			case !e.accepts(c):
+			case e.exceeded(c):
+				used = true
+				r.Exceeded = append(r.Exceeded, Exceeded{e, c})
+			default:
 				used = true
 				c.Accepted = e.Reason
 			}

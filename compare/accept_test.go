@@ -14,14 +14,17 @@ func TestReadAccept(t *testing.T) {
 Probe/func=sys_getpid/*  overhead-insn/op  until 2027-01-31: a counter more
 
   BenchmarkLeakScan/* * until 2026-12-01:   why: it says so
+A to  to  26.5 until 2026-12-01: no more
 `
+	limit := 26.5
 	got, err := ReadAccept(strings.NewReader(text), "known")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []Entry{
-		{2, "Probe/func=sys_getpid/*", "overhead-insn/op", "2027-01-31", "a counter more"},
-		{4, "LeakScan/*", "*", "2026-12-01", "why: it says so"},
+		{2, "Probe/func=sys_getpid/*", "overhead-insn/op", nil, "2027-01-31", "a counter more"},
+		{4, "LeakScan/*", "*", nil, "2026-12-01", "why: it says so"},
+		{5, "A", "to", &limit, "2026-12-01", "no more"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -29,15 +32,18 @@ Probe/func=sys_getpid/*  overhead-insn/op  until 2027-01-31: a counter more
 }
 
 func TestReadAcceptErrors(t *testing.T) {
-	const shape = "read accepted changes: known:2: must be ROW UNIT until YYYY-MM-DD: REASON"
+	const shape = "read accepted changes: known:2: must be ROW UNIT [to VALUE] until YYYY-MM-DD: REASON"
 	for line, want := range map[string]string{
-		"A x until 2027-02-30: why":  `read accepted changes: known:2: "2027-02-30" is no day; write it as YYYY-MM-DD`,
-		"A x until 27-02-01: why":    `read accepted changes: known:2: "27-02-01" is no day; write it as YYYY-MM-DD`,
-		"A x until 2027-02-01:  ":    "read accepted changes: known:2: the reason is missing",
-		"A x until 2027-02-01":       shape,
-		"A until 2027-02-01: why":    shape,
-		"A x 2027-02-01: why":        shape,
-		"A x y until 2027-01-01: so": shape,
+		"A x until 2027-02-30: why":       `read accepted changes: known:2: "2027-02-30" is no day; write it as YYYY-MM-DD`,
+		"A x until 27-02-01: why":         `read accepted changes: known:2: "27-02-01" is no day; write it as YYYY-MM-DD`,
+		"A x until 2027-02-01:  ":         "read accepted changes: known:2: the reason is missing",
+		"A x until 2027-02-01":            shape,
+		"A until 2027-02-01: why":         shape,
+		"A x 2027-02-01: why":             shape,
+		"A x y until 2027-01-01: so":      shape,
+		"A x to until 2027-01-01: so":     shape,
+		"A x to y until 2027-01-01: so":   `read accepted changes: known:2: "y" is no value`,
+		"A x to NaN until 2027-01-01: so": `read accepted changes: known:2: "NaN" is no value`,
 	} {
 		if _, err := ReadAccept(strings.NewReader("# one\n"+line+"\n"), "known"); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", line, err, want)
@@ -76,6 +82,10 @@ func TestAccept(t *testing.T) {
 		"of another row":              {old, next, "B * until 2026-11-26: known", Regression, 0, 0, 1},
 		"of another unit":             {old, next, "A missed until 2026-11-26: known", Regression, 0, 0, 1},
 		"of what is better is unused": {next, old, "A overhead* until 2026-11-26: known", Undecided, 0, 0, 1},
+		"to its value":                {old, next, "A overhead* to 412 until 2026-11-26: known\nA true* to 67 until 2026-11-26: known", NoRegression, 2, 0, 0},
+		"better than its value":       {old, next, "A overhead* to 500 until 2026-11-26: known\nA true* to 67 until 2026-11-26: known", NoRegression, 2, 0, 0},
+		"worse than its value":        {old, next, "A overhead* to 411.5 until 2026-11-26: known\nA true* to 67 until 2026-11-26: known", Regression, 1, 0, 0},
+		"another, undirected":         {old, next, "A overhead* to 412 until 2026-11-26: known\nA true* to 66 until 2026-11-26: known", Undecided, 1, 0, 0},
 		"what could not be told": {
 			exactPlace + "BenchmarkA 1 1 recall\n", exactPlace + "BenchmarkA 1 1 recall\nBenchmarkA 1 2 recall\n",
 			"A recall until 2026-11-26: known", Undecided, 0, 0, 1,

@@ -54,8 +54,10 @@ type Report struct {
 	OnlyOld, OnlyNew []Lone
 	// Expired and Unused are entries that did nothing.
 	Expired, Unused []Entry
-	Partial         bool
-	Outcome         Outcome
+	// Exceeded are changes that an entry would accept if they were smaller.
+	Exceeded []Exceeded `json:",omitempty"`
+	Partial  bool
+	Outcome  Outcome
 }
 
 // Revision is a key that says what was measured, and its values.
@@ -63,6 +65,12 @@ type Revision struct{ Key, Old, New string }
 
 // Apart is a row that was not compared, and why.
 type Apart struct{ Row, Why string }
+
+// Exceeded is a change to a value that is worse than the accepted one.
+type Exceeded struct {
+	Entry      Entry
+	Comparison *Comparison
+}
 
 // Lone is a row that only one file has, or a unit of it.
 type Lone struct {

@@ -63,6 +63,7 @@ func (r *Report) notes() []note {
 	}
 	add("Only in OLD", lones(r.OnlyOld))
 	add("Only in NEW", lones(r.OnlyNew))
+	add("Changes that exceed what is accepted", r.exceeded())
 	add("Accepted changes that have expired and do not count", entries(r.Expired))
 	add("Accepted changes that nothing matches", entries(r.Unused))
 	return all
@@ -84,6 +85,16 @@ func (r *Report) worse() []string {
 			text += ", " + inWords(c.Env)
 		}
 		all = append(all, text)
+	}
+	return all
+}
+
+func (r *Report) exceeded() []string {
+	var all []string
+	for _, e := range r.Exceeded {
+		if c := e.Comparison; c.Accepted == "" { // by another line
+			all = append(all, fmt.Sprintf("line %d: %s accepts %s %s, and it is %s", e.Entry.Line, c.Row, exactly(*e.Entry.To), c.Unit, exactly(c.New.Value)))
+		}
 	}
 	return all
 }
@@ -128,7 +139,15 @@ func lones(rows []Lone) []string {
 func entries(list []Entry) []string {
 	var all []string
 	for _, e := range list {
-		all = append(all, fmt.Sprintf("line %d: %s %s until %s: %s", e.Line, e.Row, e.Unit, e.Until, e.Reason))
+		all = append(all, fmt.Sprintf("line %d: %s %s%s until %s: %s", e.Line, e.Row, e.Unit, e.limit(), e.Until, e.Reason))
 	}
 	return all
+}
+
+// limit is the value that an entry accepts, as it is written there.
+func (e Entry) limit() string {
+	if e.To == nil {
+		return ""
+	}
+	return " to " + exactly(*e.To)
 }

@@ -55,10 +55,10 @@ what differs. Revisions (module, testbed, commit) are what is compared.
 
 Known changes are in the file that --accept names, a line for each:
 
-  ROW UNIT until YYYY-MM-DD: REASON
+  ROW UNIT [to VALUE] until YYYY-MM-DD: REASON
 
 with * for any text and ? for any character in the row, as it is printed, and
-in the unit. After that day it does not count and is reported, as is one that
+in the unit. With a value, what is worse than that is not accepted. After that day it does not count and is reported, as is one that
 matches nothing. Lines that begin with # are comments.
 
 The verdicts are written to the files of --ktap and --junit as well, where something
