@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,12 +21,13 @@ import (
 type replayFlags struct {
 	*historyFlags
 	revisionFlags
-	count int
-	paths []string
+	count   int
+	paths   []string
+	lacking map[bench.Backend]bool // in the revision before
 }
 
 func (f *historyFlags) replayCommand() *cobra.Command {
-	r := &replayFlags{historyFlags: f}
+	r := &replayFlags{historyFlags: f, lacking: map[bench.Backend]bool{}}
 	r.suiteTestbed = true
 	cmd := &cobra.Command{
 		Use:   "replay REVISIONS | --revisions N",
@@ -125,30 +127,68 @@ func (f *replayFlags) commits(ctx context.Context, args []string) ([]string, err
 // after the other. Lacking says which could not be, and why.
 func (f *replayFlags) measure(ctx context.Context, c commitInfo, o bench.Options, p *progress, stderr io.Writer) (file *results.File, lacking []string, err error) {
 	say := p.of(short(c.hash))
-	r, err := f.measureOnce(ctx, c.hash, o, say, stderr)
-	if err == nil {
-		return r.File(), nil, nil
-	}
-	if len(o.Backends) == 1 || errors.As(err, new(*notBuilt)) {
-		return nil, nil, err
-	}
-	for _, b := range o.Backends {
-		alone := o
-		alone.Backends = []bench.Backend{b}
-		r, why := f.measureOnce(ctx, c.hash, alone, say, stderr)
+	var first error
+	groups := f.groups(o.Backends)
+	for len(groups) > 0 {
+		group := groups[0]
+		groups = groups[1:]
+		o.Backends = group
+		r, err := f.measureOnce(ctx, c.hash, o, say, stderr)
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
-		case why != nil:
-			lacking = append(lacking, fmt.Sprintf("%s: %s", b, inOneLine(why)))
-		case file == nil:
-			file = r.File()
+		case errors.As(err, new(*notBuilt)):
+			return nil, nil, err
+		case err != nil && len(group) > 1:
+			groups = append(groups, alone(group)...)
+		case err != nil:
+			first = cmp.Or(first, err)
+			lacking = append(lacking, fmt.Sprintf("%s: %s", group[0], inOneLine(err)))
+			f.lacking[group[0]] = true
 		default:
-			file.Rows = append(file.Rows, r.Rows...)
+			file = withRows(file, r.File())
+			for _, b := range group {
+				delete(f.lacking, b)
+			}
 		}
 	}
 	if file == nil {
-		return nil, nil, err
+		return nil, nil, first
 	}
 	return file, lacking, nil
+}
+
+// groups are the backends that are measured together: those that the revision
+// before had, and each of the others alone.
+func (f *replayFlags) groups(all []bench.Backend) [][]bench.Backend {
+	var had, others []bench.Backend
+	for _, b := range all {
+		if f.lacking[b] {
+			others = append(others, b)
+		} else {
+			had = append(had, b)
+		}
+	}
+	groups := alone(others)
+	if len(had) > 0 {
+		groups = append([][]bench.Backend{had}, groups...)
+	}
+	return groups
+}
+
+func alone(backends []bench.Backend) [][]bench.Backend {
+	var all [][]bench.Backend
+	for _, b := range backends {
+		all = append(all, []bench.Backend{b})
+	}
+	return all
+}
+
+// withRows adds the rows of another file.
+func withRows(file, more *results.File) *results.File {
+	if file == nil {
+		return more
+	}
+	file.Rows = append(file.Rows, more.Rows...)
+	return file
 }
