@@ -69,7 +69,7 @@ func spikes(x []float64, at []int, o Options) []Change {
 			for i < len(distance) && distance[i] > fence {
 				i++
 			}
-			if n := i - first; n > 0 && n < o.Least {
+			if i > first {
 				all = append(all, spike(x, s.from+first, s.from+i, level))
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"kprof-bench/bench"
 	"kprof-bench/history"
@@ -72,17 +71,15 @@ func (f *replayFlags) run(ctx context.Context, args []string, stdout, stderr io.
 	p := newProgress(stderr)
 	defer p.clear()
 	added := 0
-	var before time.Time
+	times, err := orderedTimes(ctx, commits[len(commits)-1])
+	if err != nil {
+		return err
+	}
 	for i, commit := range commits {
 		c, err := infoOf(ctx, commit)
 		if err != nil {
 			return err
 		}
-		at := c.time
-		if !at.After(before) {
-			at = before.Add(time.Second) // commits of one moment have an order
-		}
-		before = at
 		said := fmt.Sprintf("%d of %d, %s: ", i+1, len(commits), c)
 		if known != nil && known.Has(c.hash) {
 			fmt.Fprintln(stdout, said+"is there already")
@@ -97,7 +94,7 @@ func (f *replayFlags) run(ctx context.Context, args []string, stdout, stderr io.
 			fmt.Fprintln(stdout, said+"left out: "+inOneLine(err))
 			continue
 		}
-		path, err := history.Append(f.dir, []*results.File{file}, history.Meta{Time: at, Commit: c.hash, CommitTime: c.time, Subject: c.subject})
+		path, err := history.Append(f.dir, []*results.File{file}, history.Meta{Time: times[c.hash], Commit: c.hash, CommitTime: c.time, Subject: c.subject})
 		if err != nil {
 			return err
 		}

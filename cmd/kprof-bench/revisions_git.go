@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,6 +37,27 @@ func infoOf(ctx context.Context, commit string) (commitInfo, error) {
 func revList(ctx context.Context, args ...string) ([]string, error) {
 	out, err := gitAtTop(ctx, append([]string{"rev-list", "--reverse", "--topo-order"}, args...)...)
 	return strings.Fields(string(out)), err
+}
+
+// orderedTimes are the times of all commits up to one, each later than those before
+// it: commits of one moment, as a rebase makes them, have an order too.
+func orderedTimes(ctx context.Context, last string) (map[string]time.Time, error) {
+	out, err := gitAtTop(ctx, "log", "--reverse", "--topo-order", "--format=%H %ct", last)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]time.Time{}
+	var before int64
+	for line := range strings.Lines(string(out)) {
+		hash, seconds, _ := strings.Cut(strings.TrimSpace(line), " ")
+		at, err := strconv.ParseInt(seconds, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("git log: %w", err)
+		}
+		before = max(at, before+1)
+		all[hash] = time.Unix(before, 0).UTC()
+	}
+	return all, nil
 }
 
 // uncommitted are the files below a directory that are not as they are in the last
