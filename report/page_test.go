@@ -117,7 +117,7 @@ func TestValues(t *testing.T) {
 	for _, c := range []struct {
 		before, after float64
 		want          string
-	}{{25, 26, "+4.00 %"}, {-2, -1, "+50.00 %"}, {0, 3, ""}, {3, 3, ""}, {1e6, 1e6 + 1, "+0.0001 %"}} {
+	}{{25, 26, "+4.00 %"}, {-2, -1, "+50.00 %"}, {0, 3, ""}, {3, 3, ""}, {1e6, 1e6 + 1, "+0.0001 %"}, {1, 22.5, "+2,150 %"}, {1, -22.5, "-2,350 %"}} {
 		if got := percent(c.before, c.after); got != c.want {
 			t.Errorf("%v to %v: %q, want %q", c.before, c.after, got, c.want)
 		}

@@ -52,6 +52,8 @@ func percent(before, after float64) string {
 	switch {
 	case r == 0 || math.IsInf(r, 0) || math.IsNaN(r):
 		return ""
+	case math.Abs(r) >= 1000:
+		return map[bool]string{true: "+"}[r > 0] + withCommas(strconv.FormatFloat(math.Round(r), 'f', 0, 64)) + " %"
 	case math.Abs(r) < 0.005:
 		return fmt.Sprintf("%+.1g %%", r)
 	}
