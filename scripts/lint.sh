@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Checks the form of the Go code and of the scripts.
+# Checks the form of the Go code, of the scripts and of the workflows.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,8 @@ if [ -n "$unformatted" ]; then
 fi
 go vet ./...
 go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+# The same on every machine, whatever other checkers it has.
+go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 -shellcheck= -pyflakes=
 for script in scripts/*.sh .ci/run; do
 	sh -n "$script"
 done
