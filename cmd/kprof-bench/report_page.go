@@ -22,6 +22,7 @@ import (
 
 type reportFlags struct {
 	history       historyFlags
+	verdicts      verdictFlags
 	run           string
 	old           string
 	accept        string
@@ -47,6 +48,9 @@ and --compare alone has no history.
 --missing says what the report should have and has not: it comes first, and without
 a regression the verdict is that the report is incomplete.
 
+With --ktap and --junit the newest run is a suite of tests for each kernel: a series
+that it makes worse has failed, and what is missing is an error.
+
 The verdict is printed and is no exit code: see kprof-bench compare and kprof-bench
 history check. Files that are there are replaced when all is done.`,
 		Example: `  kprof-bench report --history results/history --out report.html
@@ -64,6 +68,7 @@ history check. Files that are there are replaced when all is done.`,
 	cmd.Flags().BoolVar(&f.partial, "partial", false, "with --compare, what is compared may lack rows")
 	cmd.Flags().StringArrayVar(&f.missing, "missing", nil, "say that this is missing, in a sentence")
 	cmd.Flags().StringVarP(&f.out, "out", "o", "report.html", "write the HTML to this file")
+	f.verdicts.register(cmd)
 	cmd.Flags().StringVar(&f.markdown, "markdown", "", "write the summary to this file")
 	return cmd
 }
@@ -86,8 +91,8 @@ func (f *reportFlags) check() error {
 	if err := checkWritable("out", f.out); err != nil {
 		return err
 	}
-	if f.markdown == "" {
-		return nil
+	if err := f.verdicts.check(f.out); err != nil || f.markdown == "" {
+		return err
 	}
 	if f.markdown == f.out {
 		return fmt.Errorf("--out and --markdown are both %s; name two files", f.out)
@@ -168,6 +173,9 @@ func (f *reportFlags) write(page *reports.Page, stdout io.Writer) error {
 		if err := results.ReplaceFile(f.markdown, markdown.Bytes()); err != nil {
 			return fmt.Errorf("write summary: %w", err)
 		}
+	}
+	if err := f.verdicts.Write("kprof-bench report", page.Suites()); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintf(stdout, "%s: %s\n", f.out, page.Word())
 	return err
