@@ -66,9 +66,9 @@ type historyChart struct {
 // historyPanel is a series. Its points lie at the places of their runs.
 type historyPanel struct {
 	history.Series
-	at     []float64 // by point
-	labels []*changeLabel
-	rows   int // of labels above the axes
+	at     []float64      // by point
+	labels []*changeLabel // by change
+	rows   int            // of labels above the axes
 }
 
 // changeLabel is what is written about a change.
@@ -77,6 +77,7 @@ type changeLabel struct {
 	text string
 	at   vg.Length // about
 	row  int       // from the axes up
+	left bool      // of its line
 }
 
 // Lengths of a chart of histories.
@@ -92,25 +93,56 @@ func newHistoryPanel(runs []*history.Run, s history.Series) *historyPanel {
 	for _, point := range s.Points {
 		p.at = append(p.at, float64(slices.Index(runs, point.Run)))
 	}
-	for _, c := range slices.Backward(s.Changes) {
-		p.place(&changeLabel{Change: c, text: changeText(s, c), at: perRun(runs) * vg.Length(p.at[c.At])})
+	for _, c := range s.Changes {
+		p.labels = append(p.labels, &changeLabel{Change: c, text: changeText(s, c), at: perRun(runs) * vg.Length(p.at[c.At])})
 	}
-	slices.Reverse(p.labels)
+	p.placeLabels()
 	return p
 }
 
 // perRun is the room of a run at the most.
 func perRun(runs []*history.Run) vg.Length { return historyWidth / vg.Length(max(len(runs), 2)) }
 
-// place finds the lowest row in which a label is in nobody's way, nor its line in
-// that of a label below. Labels are placed from the last one on, as they are
-// written to the right of their lines.
-func (p *historyPanel) place(l *changeLabel) {
-	for l.row < p.rows && slices.ContainsFunc(p.labels, l.meets) {
-		l.row++
+// placeLabels places those first that must be to the left of their lines, from the
+// first one on, and then all others from the last one on: so a line ends below the
+// labels that it would cross.
+func (p *historyPanel) placeLabels() {
+	var placed, others []*changeLabel
+	for _, l := range p.labels {
+		if l.fits() {
+			others = append(others, l)
+			continue
+		}
+		placed = append(placed, l.place(placed))
 	}
-	p.rows = max(p.rows, l.row+1)
-	p.labels = append(p.labels, l)
+	for _, l := range slices.Backward(others) {
+		placed = append(placed, l.place(placed))
+	}
+	for _, l := range placed {
+		p.rows = max(p.rows, l.row+1)
+	}
+}
+
+// place finds the lowest row in which a label is in nobody's way, nor its line in
+// that of a label below, to the right of the line if it can be.
+func (l *changeLabel) place(placed []*changeLabel) *changeLabel {
+	for _, l.left = range []bool{false, true} {
+		for l.row = range len(placed) + 1 {
+			if l.fits() && !slices.ContainsFunc(placed, l.meets) {
+				return l
+			}
+		}
+	}
+	// Wherever it is a line crosses a label.
+	l.left = !l.fits()
+	return l
+}
+
+// fits tells whether the text ends where the chart does, with the axes' labels to
+// the left of it.
+func (l *changeLabel) fits() bool {
+	from, to := l.span()
+	return from >= 0 && to <= historyWidth*0.85
 }
 
 func (l *changeLabel) meets(other *changeLabel) bool {
@@ -125,10 +157,10 @@ func (l *changeLabel) meets(other *changeLabel) bool {
 	return from < other.at && other.at < to
 }
 
-// span is where the text is, about: to the left of the line where the chart ends.
+// span is where the text is, about.
 func (l *changeLabel) span() (from, to vg.Length) {
 	width := valueStyle.Width(l.text) + 12
-	if l.at+width > historyWidth*0.85 {
+	if l.left {
 		return l.at - width, l.at
 	}
 	return l.at, l.at + width
@@ -309,7 +341,7 @@ func (p *historyPanel) drawChanges(c draw.Canvas, q *plot.Plot) {
 		top := c.Max.Y + vg.Length(l.row)*labelRow + 7
 		c.StrokeLine2(changeLine, at, c.Min.Y, at, top)
 		style, shift := valueStyle, vg.Length(4)
-		if at+style.Width(l.text)+8 > c.Max.X {
+		if l.left {
 			style.XAlign, shift = text.XRight, -shift
 		}
 		c.FillText(style, vg.Point{X: at + shift, Y: top - 2}, l.text)
