@@ -18,13 +18,18 @@ import (
 // behind it.
 const answerSize = 256
 
-// ask has the testbed execute a command n times, and returns its answers. The
+// ask is [Ask] of the lab's testbed.
+func (l *lab) ask(ctx context.Context, n int, text string) ([]string, error) {
+	return Ask(ctx, l.testbed, n, text)
+}
+
+// Ask has a testbed execute a command n times, and returns its answers. The
 // commands come from a process in which nothing else runs: Go's runtime beside
 // them would be measured too.
-func (l *lab) ask(ctx context.Context, n int, text string) ([]string, error) {
+func Ask(ctx context.Context, t *kmod.Testbed, n int, text string) ([]string, error) {
 	p := &workloads.Program{}
 	defer p.Close()
-	command, read, answers, err := l.command(p, text, n)
+	command, read, answers, err := commandOf(p, t, text, n)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +62,10 @@ func (l *lab) askTimings(ctx context.Context, n int, text string, empty float64)
 // command returns the calls that give the testbed a command and read its
 // answer, and a function that returns the first n answers after a run.
 func (l *lab) command(p *workloads.Program, text string, n int) (write, read workloads.Op, answers func() []string, err error) {
+	return commandOf(p, l.testbed, text, n)
+}
+
+func commandOf(p *workloads.Program, t *kmod.Testbed, text string, n int) (write, read workloads.Op, answers func() []string, err error) {
 	mem, at, err := p.Alloc(len(text))
 	if err != nil {
 		return write, read, nil, err
@@ -66,7 +75,7 @@ func (l *lab) command(p *workloads.Program, text string, n int) (write, read wor
 	if err != nil {
 		return write, read, nil, err
 	}
-	fd := l.testbed.Fd()
+	fd := t.Fd()
 	write = workloads.Op{
 		Name: "write to the testbed", Nr: unix.SYS_WRITE, Measured: true,
 		Args: [6]uintptr{fd, at, uintptr(len(text))},

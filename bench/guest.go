@@ -86,8 +86,8 @@ type Outcome struct {
 
 // Places in a guest.
 const (
-	guestProfiler = "/modules/profiler.ko"
-	guestTestbed  = "/modules/kprof_testbed.ko"
+	GuestProfiler = "/modules/profiler.ko"
+	GuestTestbed  = "/modules/kprof_testbed.ko"
 	guestSelf     = "/bin/kprof-bench" // when commands are run
 )
 
@@ -99,10 +99,12 @@ const (
 	exitKind     = "exit"
 )
 
-// job is what a guest is to do: experiments, or a command.
+// job is what a guest is to do: experiments, a command, or a [Job].
 type job struct {
-	Run  *Options `json:"run,omitempty"`
-	Exec []string `json:"exec,omitempty"`
+	Run  *Options        `json:"run,omitempty"`
+	Exec []string        `json:"exec,omitempty"`
+	Name string          `json:"name,omitempty"`
+	Text json.RawMessage `json:"text,omitempty"`
 }
 
 // RunInGuest boots a kernel in QEMU and does the experiments there. A check
@@ -123,7 +125,7 @@ func (h Host) RunInGuest(ctx context.Context, o Options) (*Outcome, error) {
 
 // runIn is RunInGuest in a guest with that kernel and these modules.
 func (h Host) runIn(ctx context.Context, cfg guest.Config, o Options, k *kernels.Kernel, modules *Modules) (*Outcome, error) {
-	o.Profiler, o.Testbed = guestProfiler, guestTestbed
+	o.Profiler, o.Testbed = GuestProfiler, GuestTestbed
 	notice := ""
 	if o.Clock == KVM {
 		h.Progress("try KVM")
@@ -139,17 +141,11 @@ func (h Host) runIn(ctx context.Context, cfg guest.Config, o Options, k *kernels
 	if cfg.MemoryMiB == 0 && o.Does(Latency) {
 		cfg.MemoryMiB = latencyMemoryMiB
 	}
-	o.Env = append(o.Env, results.Config{Key: "qemu", Value: guest.QEMUVersion(ctx, qemuCommand)})
-	if h.Seed != 0 {
-		o.Env = append(o.Env, results.Config{Key: "seed", Value: strconv.FormatUint(h.Seed, 10)})
-	}
-	if len(h.Cmdline) > 0 {
-		o.Env = append(o.Env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
-	}
-	if err := o.addKernel(k); err != nil {
+	env, err := h.env(ctx, k, modules)
+	if err != nil {
 		return nil, err
 	}
-	o.Env = append(o.Env, modules.env()...)
+	o.Env = append(o.Env, env...)
 	if o.Does(Command) {
 		if err := h.addBusybox(ctx, &cfg); err != nil {
 			return nil, err
@@ -166,20 +162,30 @@ func (h Host) runIn(ctx context.Context, cfg guest.Config, o Options, k *kernels
 	return out, nil
 }
 
-// addKernel describes a kernel beyond its release, as far as that is known.
-func (o *Options) addKernel(k *kernels.Kernel) error {
+// env describes a guest, as far as it cannot know itself.
+func (h Host) env(ctx context.Context, k *kernels.Kernel, m *Modules) ([]results.Config, error) {
+	env := []results.Config{{Key: "qemu", Value: guest.QEMUVersion(ctx, qemuCommand)}}
+	if h.Seed != 0 {
+		env = append(env, results.Config{Key: "seed", Value: strconv.FormatUint(h.Seed, 10)})
+	}
+	if len(h.Cmdline) > 0 {
+		env = append(env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
+	}
+	more, err := kernelEnv(k)
+	return slices.Concat(env, more, m.env()), err
+}
+
+// kernelEnv describes a kernel beyond its release, as far as that is known.
+func kernelEnv(k *kernels.Kernel) ([]results.Config, error) {
+	var env []results.Config
 	if k.Identity != "" {
-		o.Env = append(o.Env, results.Config{Key: "image", Value: "file-" + k.Identity})
+		env = append(env, results.Config{Key: "image", Value: "file-" + k.Identity})
 	}
 	if k.Config == "" {
-		return nil
+		return env, nil
 	}
 	f, err := k.Features()
-	if err != nil {
-		return err
-	}
-	o.Env = append(o.Env, results.Config{Key: "features", Value: cmp.Or(strings.Join(f.Words(), " "), "none")})
-	return nil
+	return append(env, results.Config{Key: "features", Value: cmp.Or(strings.Join(f.Words(), " "), "none")}), err
 }
 
 // retries are for an emulator that fails: see [guest.Config].
@@ -243,8 +249,8 @@ func (h Host) config(k *kernels.Kernel, m *Modules) guest.Config {
 		MemoryMiB: h.MemoryMiB, Seed: h.Seed, CPU: h.CPU, Cmdline: h.Cmdline, SilenceLimit: h.SilenceLimit, OnConsole: h.Console,
 		Snapshots: snapshots,
 		Files: []guest.File{
-			{Path: guestProfiler, Source: m.Profiler.Path},
-			{Path: guestTestbed, Source: m.Testbed.Path},
+			{Path: GuestProfiler, Source: m.Profiler.Path},
+			{Path: GuestTestbed, Source: m.Testbed.Path},
 		},
 	}
 }
@@ -363,15 +369,18 @@ func (h Host) boot(ctx context.Context, cfg guest.Config, j job, onRecord func(g
 }
 
 // GuestMain is the main function of a guest's init, in which [guest.InGuest]
-// says true. It never returns.
-func GuestMain() {
+// says true. It never returns. jobs are those that [Host.JobInGuest] can ask for.
+func GuestMain(jobs ...Job) {
 	guest.Main(func(ctx context.Context, text []byte, ch *guest.Channel) error {
 		var j job
 		if err := json.Unmarshal(text, &j); err != nil {
 			return fmt.Errorf("job: %w", err)
 		}
-		if j.Run != nil {
+		switch {
+		case j.Run != nil:
 			return runJob(ctx, *j.Run, ch)
+		case j.Name != "":
+			return otherJob(ctx, j, jobs, ch)
 		}
 		return execJob(ctx, j.Exec, ch)
 	})

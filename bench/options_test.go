@@ -108,7 +108,7 @@ func TestGood(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	o := Options{Clock: Native, Env: []results.Config{{Key: "qemu", Value: "7.2.22"}, {Key: "module", Value: "0123456789ab"}}}
-	got, err := environment(o)
+	got, err := Environment(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,8 +57,8 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if o.Backends, lacking, err = supported(o.Backends, kmod.RunningRelease()); err != nil {
 		return nil, err
 	}
-	defer quietRuntime()()
-	if err := settleClock(ctx, o.Clock); err != nil {
+	defer QuietRuntime()()
+	if err := SettleClock(ctx, o.Clock); err != nil {
 		return nil, err
 	}
 
@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	l.result.Env, err = environment(o)
+	l.result.Env, err = Environment(o)
 	return &l.result, err
 }
 
@@ -142,9 +142,9 @@ func (l *lab) withProfiler(funcs []string, fn func(*kmod.Profiler) error, params
 	return errors.Join(fn(p), p.Unload())
 }
 
-// quietRuntime keeps Go's runtime from working beside a measurement. It
+// QuietRuntime keeps Go's runtime from working beside a measurement. It
 // returns what undoes that.
-func quietRuntime() func() {
+func QuietRuntime() func() {
 	runtime.LockOSThread()
 	percent := debug.SetGCPercent(-1)
 	return func() {
@@ -153,10 +153,10 @@ func quietRuntime() func() {
 	}
 }
 
-// settleClock waits until the kernel has settled on its final clock. A guest
+// SettleClock waits until the kernel has settled on its final clock. A guest
 // boots on a preliminary one, which is a few millionths off, and changes over
 // after about a second.
-func settleClock(ctx context.Context, clock Clock) error {
+func SettleClock(ctx context.Context, clock Clock) error {
 	if clock != ICount {
 		return nil
 	}
@@ -175,8 +175,8 @@ func settleClock(ctx context.Context, clock Clock) error {
 	return errors.New("the kernel does not use the time stamp counter for its clock, so its time is no count of instructions")
 }
 
-// environment describes the place, as configuration lines of a results file.
-func environment(o Options) ([]results.Config, error) {
+// Environment describes the place, as configuration lines of a results file.
+func Environment(o Options) ([]results.Config, error) {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return nil, err

@@ -140,3 +140,18 @@ func (l *lab) callCommand(p *workloads.Program, t target, replaced workloads.Op)
 	command.Measured, command.ChildExits, command.Child = replaced.Measured, replaced.ChildExits, replaced.Child
 	return command, read, answers, err
 }
+
+// TrueDuration is what a call of a system call's function takes in each of several
+// batches, unprobed, according to the testbed: see README.md. It is nil if the
+// testbed cannot make these calls. It is for the exact clock.
+func TrueDuration(ctx context.Context, t *kmod.Testbed, o *kmod.TestbedObject, function string) ([]float64, error) {
+	targets, err := findTargets([]string{function})
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{Options: Options{Clock: ICount}, load: load{threads: 1}, testbed: t, object: o, progress: func(string) {}}
+	if err := l.measureReturns(); err != nil {
+		return nil, err
+	}
+	return l.truth(ctx, targets[0])
+}

@@ -23,13 +23,14 @@ import (
 
 	"kprof-bench/bench"
 	"kprof-bench/guest"
+	"kprof-bench/peers"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
 	if guest.InGuest() {
-		bench.GuestMain() // does not return
+		bench.GuestMain(peers.GuestJob()) // does not return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	code := Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
@@ -74,6 +75,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		bisectCommand(),
 		explainCommand(),
 		historyCommand(),
+		peersCommand(),
 		reportCommand(),
 		plotCommand(),
 		execCommand(),

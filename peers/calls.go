@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+
+	"kprof-bench/bench"
+	"kprof-bench/kmod"
+	"kprof-bench/workloads"
+
+	"github.com/montanaflynn/stats"
+)
+
+// Subject is a function that is called, and with which argument if it is one of the
+// testbed's of known length.
+type Subject struct {
+	Function
+	N uint64 `json:",omitempty"`
+}
+
+func (s Subject) String() string {
+	if s.N == 0 {
+		return s.Name
+	}
+	return fmt.Sprintf("%s(%d)", s.Name, s.N)
+}
+
+// Calls is what was measured of a subject with a peer.
+type Calls struct {
+	Subject
+	Lacking string `json:",omitempty"` // why nothing was measured, if so
+	// Base and Probed are what a call took in each batch, without and with the peer,
+	// in instructions.
+	Base, Probed []float64
+	// Truth is what a call takes, unprobed.
+	Truth float64
+	// Reported is what the peer says it takes, one average for each time that it
+	// was attached.
+	Reported []float64
+	// Issued is how often it was called, and Counted how often according to the
+	// peer, which admits to have lost some.
+	Issued, Counted, Lost uint64
+}
+
+// Added is how many instructions a call takes more.
+func (c Calls) Added() float64 { return median(c.Probed) - median(c.Base) }
+
+// Average is what the peer says a call takes, NaN if it does not time.
+func (c Calls) Average() float64 { return median(c.Reported) }
+
+func median(v []float64) float64 {
+	m, err := stats.Median(v)
+	if err != nil {
+		return math.NaN() // of nothing
+	}
+	return m
+}
+
+// rounds is how often a peer is attached, each time after calls without it or before
+// them, in turn.
+const rounds = 3
+
+// lengths are arguments of tb_work: 5, 203, 2003 and 20003 instructions.
+var lengths = []uint64{1, 100, 1000, 10000}
+
+func (l *lab) subjects() ([]Subject, error) {
+	var all []Subject
+	for _, name := range l.Funcs {
+		all = append(all, Subject{Function: FunctionOf(name)})
+	}
+	for _, n := range lengths {
+		all = append(all, Subject{Function: FunctionOf("tb_work"), N: n})
+	}
+	return all, nil
+}
+
+// calls measures calls of a subject without the peer and with it.
+func (l *lab) calls(ctx context.Context, p Peer, s Subject) (Calls, error) {
+	c := Calls{Subject: s}
+	bare := func() error {
+		took, _, err := l.drive(ctx, s)
+		c.Base = append(c.Base, took...)
+		return err
+	}
+	probed := func() error { return l.underPeer(ctx, p, &c) }
+	for round := range rounds {
+		steps := []func() error{bare, probed}
+		if round%2 == 1 {
+			steps = []func() error{probed, bare}
+		}
+		for _, step := range steps {
+			if err := step(); err != nil {
+				return c, err
+			}
+		}
+	}
+	var err error
+	c.Truth, err = l.truth(ctx, s)
+	return c, err
+}
+
+// underPeer attaches the peer, has the subject called, and asks the peer.
+func (l *lab) underPeer(ctx context.Context, p Peer, c *Calls) error {
+	if err := p.Attach([]Function{c.Function}); err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	took, issued, err := l.drive(ctx, c.Subject)
+	var all []Reading
+	if err == nil {
+		all, err = p.Read()
+	}
+	if err = errors.Join(err, p.Detach()); err != nil {
+		return err
+	}
+	if len(all) != 1 {
+		return fmt.Errorf("it tells of %d functions, and one was asked for", len(all))
+	}
+	c.Probed = append(c.Probed, took...)
+	c.Issued += issued
+	c.Counted += all[0].Calls
+	c.Lost += all[0].Lost
+	if all[0].Timed > 0 {
+		c.Reported = append(c.Reported, all[0].Average())
+	}
+	return nil
+}
+
+// How many calls are made while a peer is attached, in batches that are short, so
+// that a tick of the kernel's clock falls into few of them.
+const (
+	callsOfRound = 2000
+	batchOfCalls = 100
+	workBatches  = 10
+)
+
+// workCalls is how often tb_work is called in a batch: about as many instructions
+// whatever the length.
+func workCalls(n uint64) uint64 { return max(5, min(100, 20_000/n)) }
+
+// drive makes calls, and returns what each took in each batch, and how many they were.
+func (l *lab) drive(ctx context.Context, s Subject) (took []float64, issued uint64, err error) {
+	if s.N > 0 {
+		took, err = l.work(ctx, s.N)
+		return took, workBatches * workCalls(s.N), err
+	}
+	gen, err := workloads.For(s.Name)
+	if err != nil {
+		return nil, 0, err
+	}
+	program, err := gen.Prepare()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer program.Close()
+	runtime.GC()
+	n := min(callsOfRound, gen.DefaultCalls)
+	r, err := workloads.Run(ctx, program, workloads.Options{Calls: n, Batch: min(batchOfCalls, gen.Batch), Hold: true})
+	if err != nil {
+		return nil, 0, err
+	}
+	took = r.CallTicks()
+	for i := range took {
+		took[i] /= float64(gen.Calls(s.Name))
+	}
+	return took, gen.Issued(s.Name, r.Issued, workloads.Rate{}), nil
+}
+
+// work has the testbed call tb_work.
+func (l *lab) work(ctx context.Context, n uint64) ([]float64, error) {
+	empty, err := l.object.KnownLength("tb_empty")
+	if err != nil {
+		return nil, err
+	}
+	answers, err := bench.Ask(ctx, l.testbed, workBatches, fmt.Sprintf("work %d %d", n, workCalls(n)))
+	if err != nil {
+		return nil, err
+	}
+	var took []float64
+	for _, text := range answers {
+		t, err := kmod.ParseTiming(text)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, t.TicksPerCall()+float64(empty.Of(0)))
+	}
+	return took, nil
+}
+
+// bareCalls is what is known of a subject once and for all.
+type bareCalls struct{ truth float64 }
+
+// truth is what a call takes unprobed: the number of its instructions, or what the
+// testbed finds it to take, NaN if that cannot call it.
+func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
+	if s.N > 0 {
+		known, err := l.object.KnownLength(s.Name)
+		return float64(known.Of(s.N)), err
+	}
+	if b, ok := l.bare[s.Name]; ok {
+		return b.truth, nil
+	}
+	if !strings.HasPrefix(s.Name, "sys_") {
+		return math.NaN(), nil
+	}
+	took, err := bench.TrueDuration(ctx, l.testbed, l.object, s.Name)
+	if err != nil {
+		return 0, err
+	}
+	l.bare[s.Name] = &bareCalls{median(took)}
+	return median(took), nil
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"kprof-bench/bench"
+	"kprof-bench/kmod"
+)
+
+// profiler is profiler.ko with one of its backends.
+type profiler struct {
+	ko      string
+	backend bench.Backend
+
+	functions []Function
+	loaded    *kmod.Profiler
+}
+
+func (p *profiler) Facts() Facts {
+	return Facts{
+		Name: "profiler-" + string(p.backend), Kind: Module, Doc: "README.md",
+		Durations: true, AnyKernel: p.backend == bench.KRetProbe,
+		Limit: "a module to load; counts all calls, whoever makes them",
+	}
+}
+
+// lacking is why a kernel has not a backend, by the beginning of its release.
+var lacking = map[bench.Backend]map[string]string{
+	bench.Direct:  {"5.10.": "ftrace of Linux 5.10 has no direct calls from a set of functions"},
+	bench.RetHook: {"5.10.": "Linux 5.10 has no rethook"},
+}
+
+func (p *profiler) Attach(functions []Function) error {
+	for series, why := range lacking[p.backend] {
+		if strings.HasPrefix(kmod.RunningRelease(), series) {
+			return unsupported("%s", why)
+		}
+	}
+	var names, args []string
+	for _, f := range functions {
+		names = append(names, f.Name)
+		if n, ok := kmod.TestbedArgs[f.Symbol]; ok {
+			args = append(args, fmt.Sprintf("%s:%d", f.Symbol, n))
+		}
+	}
+	params := []kmod.Param{{Name: "backend", Value: string(p.backend)}}
+	if len(args) > 0 {
+		params = append(params, kmod.Param{Name: "args", Value: strings.Join(args, ",")})
+	}
+	var err error
+	p.functions = functions
+	p.loaded, err = kmod.LoadProfiler(p.ko, names, params...)
+	return err
+}
+
+// Read takes for lost what the module admits not to have timed. Averages are whole
+// numbers.
+func (p *profiler) Read() ([]Reading, error) {
+	stats, err := p.loaded.Stats()
+	if err != nil {
+		return nil, err
+	}
+	missed, err := p.loaded.Missed()
+	if err != nil {
+		return nil, err
+	}
+	if len(stats) != len(p.functions) || len(missed) != len(stats) {
+		return nil, fmt.Errorf("profiler.ko shows %d functions and not %d", len(stats), len(p.functions))
+	}
+	all := make([]Reading, len(stats))
+	for i, s := range stats {
+		timed := s.Invocations - missed[i].Calls
+		all[i] = Reading{Calls: s.Invocations, Timed: timed, TotalNs: float64(s.AverageNs) * float64(timed), Lost: missed[i].Calls}
+	}
+	return all, nil
+}
+
+func (p *profiler) Detach() error {
+	if p.loaded == nil {
+		return errors.New("profiler.ko is not loaded")
+	}
+	err := p.loaded.Unload()
+	p.loaded = nil
+	return err
+}

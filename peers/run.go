@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"kprof-bench/bench"
+	"kprof-bench/guest"
+	"kprof-bench/kmod"
+	"kprof-bench/results"
+	"kprof-bench/workloads"
+)
+
+// Options say what to measure. They travel to the guest as JSON.
+type Options struct {
+	// Funcs are the functions that calls are measured of, as people type them. A
+	// workload must know them.
+	Funcs []string
+	// Peers are the names of those that are measured; all if there is none.
+	Peers []string
+	// Profiler and Testbed are the paths of the two modules.
+	Profiler, Testbed string
+	// Env describes what the place of the run cannot know by itself.
+	Env []results.Config
+}
+
+// Check tells whether the options make sense, before anything is done.
+func (o Options) Check() error {
+	if len(o.Funcs) == 0 {
+		return errors.New("no functions are given: say which with --funcs")
+	}
+	for i, f := range o.Funcs {
+		if _, err := workloads.For(f); err != nil {
+			return err
+		}
+		if slices.Contains(o.Funcs[:i], f) {
+			return fmt.Errorf("%s is given twice", f)
+		}
+	}
+	return checkNames(o.Peers)
+}
+
+// Result is what was measured.
+type Result struct {
+	Env   []results.Config
+	Peers []Measured
+}
+
+// Measured is what was found out about a peer.
+type Measured struct {
+	Facts Facts
+	// Lacking is why it was not measured, if so.
+	Lacking string `json:",omitempty"`
+	Calls   []Calls
+}
+
+// lab is a place where peers are measured: a kernel with the testbed loaded.
+type lab struct {
+	Options
+	testbed  *kmod.Testbed
+	object   *kmod.TestbedObject
+	progress func(string)
+	bare     map[string]*bareCalls
+}
+
+// jobName is that of [GuestJob].
+const jobName = "peers"
+
+// GuestJob is what a guest's init must know for [RunInGuest].
+func GuestJob() bench.Job {
+	return bench.Job{Name: jobName, Do: func(ctx context.Context, text []byte, progress func(string)) (any, error) {
+		var o Options
+		if err := json.Unmarshal(text, &o); err != nil {
+			return nil, err
+		}
+		r, err := Run(ctx, o, progress)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}}
+}
+
+// RunInGuest boots a kernel in QEMU on the exact clock and has the same done there.
+func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.Report, error) {
+	p, err := h.PrepareJobs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Profiler, o.Testbed, o.Env = bench.GuestProfiler, bench.GuestTestbed, append(o.Env, p.Env...)
+	var r *Result
+	report, err := p.JobInGuest(ctx, bench.Place{Clock: bench.ICount}, jobName, o, &r)
+	return r, report, err
+}
+
+// Run measures peers in the running kernel, as root. progress is told in a few words
+// what is being done.
+func Run(ctx context.Context, o Options, progress func(string)) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	defer bench.QuietRuntime()()
+	if err := bench.SettleClock(ctx, bench.ICount); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "kprof-peers-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	ko, err := typedTestbed(o.Testbed, dir)
+	if err != nil {
+		return nil, fmt.Errorf("give the testbed types: %w", err)
+	}
+	loaded, err := kmod.Load(ko)
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{Options: o, progress: progress, bare: map[string]*bareCalls{}}
+	r := &Result{}
+	err = l.open(ko)
+	if err == nil {
+		r.Peers, err = l.measureAll(ctx)
+		err = errors.Join(err, l.testbed.Close())
+	}
+	if err = errors.Join(err, loaded.Unload()); err != nil {
+		return nil, err
+	}
+	r.Env, err = bench.Environment(bench.Options{Clock: bench.ICount, Env: o.Env})
+	return r, err
+}
+
+func (l *lab) open(ko string) error {
+	f, err := os.Open(ko)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if l.object, err = kmod.NewTestbedObject(f); err != nil {
+		return err
+	}
+	l.testbed, err = kmod.OpenTestbed()
+	return err
+}
+
+func (l *lab) measureAll(ctx context.Context) ([]Measured, error) {
+	var all []Measured
+	for _, p := range All(l.Profiler) {
+		if len(l.Peers) > 0 && !slices.Contains(l.Peers, p.Facts().Name) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		m, err := l.measure(ctx, p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Facts().Name, err)
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+// measure measures a peer, of which a kernel may lack all or that for one function.
+func (l *lab) measure(ctx context.Context, p Peer) (Measured, error) {
+	m := Measured{Facts: p.Facts()}
+	subjects, err := l.subjects()
+	if err != nil {
+		return m, err
+	}
+	for _, s := range subjects {
+		l.progress(fmt.Sprintf("%s at %s", m.Facts.Name, s))
+		c, err := l.calls(ctx, p, s)
+		if err != nil && !errors.Is(err, ErrNotSupported) {
+			return m, fmt.Errorf("%s: %w", s, err)
+		}
+		if err != nil {
+			c = Calls{Subject: s, Lacking: whyUnsupported(err)}
+		}
+		m.Calls = append(m.Calls, c)
+	}
+	if first := m.Calls[0]; first.Lacking != "" && !slices.ContainsFunc(m.Calls, func(c Calls) bool { return c.Lacking != first.Lacking }) {
+		m.Lacking, m.Calls = first.Lacking, nil
+	}
+	return m, nil
+}
