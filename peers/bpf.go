@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -30,6 +33,9 @@ type bpfPeer struct {
 	loaded []*ebpf.Program
 	sums   []*ebpf.Map
 }
+
+// types are those of the kernel, which take a second to read.
+var types = btf.NewCache()
 
 // pairMaps are those of a pair of programs.
 type pairMaps struct {
@@ -84,13 +90,15 @@ func (p *bpfPeer) newMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 
 func (p *bpfPeer) load(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
 	spec.License = "Dual MIT/GPL"
-	prog, err := ebpf.NewProgram(spec)
+	coll, err := ebpf.NewCollectionWithOptions(
+		&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{spec.Name: spec}}, ebpf.CollectionOptions{Cache: types})
 	if errors.Is(err, btf.ErrNotFound) || errors.Is(err, btf.ErrNotSupported) || errors.Is(err, ebpf.ErrNotSupported) {
 		return nil, unsupported("%v", err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	prog := coll.DetachProgram(spec.Name)
 	p.all, p.loaded = append(p.all, prog), append(p.loaded, prog)
 	return prog, nil
 }
@@ -132,6 +140,35 @@ func (p *bpfPeer) Read() ([]Reading, error) {
 	return all, nil
 }
 
+// memory is what the kernel notes of maps and programs in /proc/self/fdinfo.
+func (p *bpfPeer) memory() (bytes int64, err error) {
+	for _, c := range p.all {
+		f, ok := c.(interface{ FD() int })
+		if _, isLink := c.(link.Link); isLink || !ok {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.FD()))
+		if err != nil {
+			return 0, err
+		}
+		n, err := parseMemlock(string(text))
+		if err != nil {
+			return 0, err
+		}
+		bytes += n
+	}
+	return bytes, nil
+}
+
+func parseMemlock(fdinfo string) (int64, error) {
+	for line := range strings.Lines(fdinfo) {
+		if value, ok := strings.CutPrefix(line, "memlock:"); ok {
+			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("fdinfo %q has no memlock", fdinfo)
+}
+
 func (p *bpfPeer) Detach() error {
 	var err error
 	for _, c := range slices.Backward(p.all) {
@@ -159,7 +196,7 @@ func atTrampolines(p *bpfPeer, functions []Function, entry, leave asm.Instructio
 		}
 		l, err := link.AttachTracing(link.TracingOptions{Program: prog, AttachType: spec.AttachType})
 		if err := p.linked(l, err); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil

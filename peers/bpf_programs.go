@@ -134,7 +134,7 @@ func inSession(m *pairMaps) (both, none asm.Instructions, err error) {
 
 // kernelFunction is a call of a function that the kernel offers to programs.
 func kernelFunction(name string) (asm.Instruction, error) {
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := types.Kernel()
 	if err != nil {
 		return asm.Instruction{}, unsupported("%v", err)
 	}
@@ -153,16 +153,21 @@ func typedName(f Function) (string, error) {
 	if !ok {
 		return f.Symbol, nil
 	}
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := types.Kernel()
 	if errors.Is(err, btf.ErrNotSupported) || errors.Is(err, btf.ErrNotFound) {
 		return "", unsupported("the kernel has no BTF")
 	}
 	if err != nil {
 		return "", fmt.Errorf("read the kernel's BTF: %w", err)
 	}
+	callable, err := traced()
+	if err != nil {
+		return "", err
+	}
 	var t *btf.Func
 	for _, name := range []string{f.Symbol, "__do_sys_" + call} {
-		if err := kernel.TypeByName(name, &t); err == nil {
+		same := name == f.Symbol || callable[name] && !callable[f.Symbol]
+		if err := kernel.TypeByName(name, &t); err == nil && same {
 			return name, nil
 		}
 	}

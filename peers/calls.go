@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 
 	"kprof-bench/bench"
@@ -38,7 +39,7 @@ type Calls struct {
 	// Base and Probed are what a call took in each batch, without and with the peer,
 	// in instructions.
 	Base, Probed []float64
-	// Truth is what a call takes, unprobed.
+	// Truth is what a call takes, unprobed; 0 if that is not known.
 	Truth float64
 	// Reported is what the peer says it takes, one average for each time that it
 	// was attached.
@@ -66,75 +67,144 @@ func median(v []float64) float64 {
 // them, in turn.
 const rounds = 3
 
+func roundsOf(p Peer) int {
+	if p.Facts().Name == graphCallees {
+		return 1
+	}
+	return rounds
+}
+
 // lengths are arguments of tb_work: 5, 203, 2003 and 20003 instructions.
 var lengths = []uint64{1, 100, 1000, 10000}
 
-func (l *lab) subjects() ([]Subject, error) {
-	var all []Subject
+// subjects are those of each function.
+func (l *lab) subjects(p Peer) [][]Subject {
+	var all [][]Subject
 	for _, name := range l.Funcs {
-		all = append(all, Subject{Function: FunctionOf(name)})
+		all = append(all, []Subject{{Function: FunctionOf(name)}})
 	}
+	if p.Facts().Name == graphCallees {
+		return all
+	}
+	var known []Subject
 	for _, n := range lengths {
-		all = append(all, Subject{Function: FunctionOf("tb_work"), N: n})
+		known = append(known, Subject{Function: FunctionOf("tb_work"), N: n})
+	}
+	return append(all, known)
+}
+
+// calls measures calls of subjects, which are of one function, without the peer and
+// with it.
+func (l *lab) calls(ctx context.Context, p Peer, subjects []Subject) ([]Calls, error) {
+	all := make([]Calls, len(subjects))
+	for i, s := range subjects {
+		all[i].Subject = s
+	}
+	bare := func() error { return l.withoutPeer(ctx, all) }
+	for round := range roundsOf(p) {
+		steps := []func() error{bare, func() error { return l.underPeer(ctx, p, all) }}
+		if round%2 == 1 {
+			slices.Reverse(steps)
+		}
+		for _, step := range steps {
+			if err := step(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i := range all {
+		var err error
+		if all[i].Truth, err = l.truth(ctx, all[i].Subject); err != nil {
+			return nil, err
+		}
 	}
 	return all, nil
 }
 
-// calls measures calls of a subject without the peer and with it.
-func (l *lab) calls(ctx context.Context, p Peer, s Subject) (Calls, error) {
-	c := Calls{Subject: s}
-	bare := func() error {
-		took, _, err := l.drive(ctx, s)
-		c.Base = append(c.Base, took...)
-		return err
-	}
-	probed := func() error { return l.underPeer(ctx, p, &c) }
-	for round := range rounds {
-		steps := []func() error{bare, probed}
-		if round%2 == 1 {
-			steps = []func() error{probed, bare}
+func (l *lab) withoutPeer(ctx context.Context, all []Calls) error {
+	for i := range all {
+		took, _, err := l.drive(ctx, all[i].Subject, callsOfRound)
+		if err != nil {
+			return err
 		}
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return c, err
-			}
-		}
-	}
-	var err error
-	c.Truth, err = l.truth(ctx, s)
-	return c, err
-}
-
-// underPeer attaches the peer, has the subject called, and asks the peer.
-func (l *lab) underPeer(ctx context.Context, p Peer, c *Calls) error {
-	if err := p.Attach([]Function{c.Function}); err != nil {
-		return fmt.Errorf("attach: %w", err)
-	}
-	took, issued, err := l.drive(ctx, c.Subject)
-	var all []Reading
-	if err == nil {
-		all, err = p.Read()
-	}
-	if err = errors.Join(err, p.Detach()); err != nil {
-		return err
-	}
-	if len(all) != 1 {
-		return fmt.Errorf("it tells of %d functions, and one was asked for", len(all))
-	}
-	c.Probed = append(c.Probed, took...)
-	c.Issued += issued
-	c.Counted += all[0].Calls
-	c.Lost += all[0].Lost
-	if all[0].Timed > 0 {
-		c.Reported = append(c.Reported, all[0].Average())
+		all[i].Base = append(all[i].Base, took...)
 	}
 	return nil
+}
+
+// underPeer attaches the peer and has the subjects called.
+func (l *lab) underPeer(ctx context.Context, p Peer, all []Calls) (err error) {
+	if err := p.Attach([]Function{all[0].Function}); err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	defer func() { err = errors.Join(err, p.Detach()) }()
+	before, err := readOne(p)
+	for i := range all {
+		if err == nil {
+			before, err = l.driveProbed(ctx, p, &all[i], before)
+		}
+	}
+	return err
+}
+
+// readOne reads what a peer says of the only function.
+func readOne(p Peer) (Reading, error) {
+	all, err := p.Read()
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("it tells of %d functions, and one was asked for", len(all))
+	}
+	if err != nil {
+		return Reading{}, err
+	}
+	return all[0], nil
+}
+
+// driveProbed has the subject called and asks the peer. System calls are made a few
+// times before, in the same way: whoever makes them makes some for itself, and so does
+// a reader of files, which are no calls of the subject. What is counted then, but for
+// the few, is taken from what is counted after.
+func (l *lab) driveProbed(ctx context.Context, p Peer, c *Calls, before Reading) (Reading, error) {
+	others := uint64(0)
+	if c.N == 0 {
+		_, issued, err := l.drive(ctx, c.Subject, fewCalls)
+		if err != nil {
+			return before, err
+		}
+		now, err := readOne(p)
+		if err != nil {
+			return before, err
+		}
+		others, before = now.since(before).Calls-issued, now
+	}
+	took, issued, err := l.drive(ctx, c.Subject, callsOfRound)
+	if err != nil {
+		return before, err
+	}
+	now, err := readOne(p)
+	if err != nil {
+		return before, err
+	}
+	seen := now.since(before)
+	c.Probed = append(c.Probed, took...)
+	c.Issued += issued
+	c.Counted += seen.Calls - others
+	c.Lost += seen.Lost
+	if seen.Timed > 0 && seen.TotalNs > 0 {
+		c.Reported = append(c.Reported, seen.Average())
+	}
+	return now, nil
+}
+
+// since is what was counted after an earlier reading.
+func (r Reading) since(before Reading) Reading {
+	return Reading{r.Calls - before.Calls, r.Timed - before.Timed, r.TotalNs - before.TotalNs, r.Lost - before.Lost}
 }
 
 // How many calls are made while a peer is attached, in batches that are short, so
 // that a tick of the kernel's clock falls into few of them.
 const (
 	callsOfRound = 2000
+	fewCalls     = 10
 	batchOfCalls = 100
 	workBatches  = 10
 )
@@ -144,7 +214,8 @@ const (
 func workCalls(n uint64) uint64 { return max(5, min(100, 20_000/n)) }
 
 // drive makes calls, and returns what each took in each batch, and how many they were.
-func (l *lab) drive(ctx context.Context, s Subject) (took []float64, issued uint64, err error) {
+// Of tb_work they are always the same number.
+func (l *lab) drive(ctx context.Context, s Subject, calls int) (took []float64, issued uint64, err error) {
 	if s.N > 0 {
 		took, err = l.work(ctx, s.N)
 		return took, workBatches * workCalls(s.N), err
@@ -159,8 +230,8 @@ func (l *lab) drive(ctx context.Context, s Subject) (took []float64, issued uint
 	}
 	defer program.Close()
 	runtime.GC()
-	n := min(callsOfRound, gen.DefaultCalls)
-	r, err := workloads.Run(ctx, program, workloads.Options{Calls: n, Batch: min(batchOfCalls, gen.Batch), Hold: true})
+	n := calls
+	r, err := workloads.Run(ctx, program, workloads.Options{Calls: n, Batch: min(batchOfCalls, gen.Batch)})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -196,7 +267,7 @@ func (l *lab) work(ctx context.Context, n uint64) ([]float64, error) {
 type bareCalls struct{ truth float64 }
 
 // truth is what a call takes unprobed: the number of its instructions, or what the
-// testbed finds it to take, NaN if that cannot call it.
+// testbed finds it to take, 0 if that cannot call it.
 func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
 	if s.N > 0 {
 		known, err := l.object.KnownLength(s.Name)
@@ -206,12 +277,15 @@ func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
 		return b.truth, nil
 	}
 	if !strings.HasPrefix(s.Name, "sys_") {
-		return math.NaN(), nil
+		return 0, nil
 	}
 	took, err := bench.TrueDuration(ctx, l.testbed, l.object, s.Name)
 	if err != nil {
 		return 0, err
 	}
-	l.bare[s.Name] = &bareCalls{median(took)}
-	return median(took), nil
+	if len(took) > 0 {
+		l.bare[s.Name] = &bareCalls{median(took)}
+		return median(took), nil
+	}
+	return 0, nil
 }

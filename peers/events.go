@@ -20,14 +20,15 @@ func kprobeDocs(what string) string { return "Documentation/trace/kprobetrace.rs
 // kprobes or fprobes.
 func probeEvents(file string, form func(name, symbol string, returns bool) string) func([]Function) []setting {
 	return func(functions []Function) []setting {
-		var all []setting
+		var make, remove []string
 		for i, f := range functions {
 			for _, returns := range []bool{false, true} {
 				name := eventName(i, returns)
-				all = append(all, setting{file, form(name, f.Symbol, returns), "-:" + group + "/" + name})
+				make = append(make, form(name, f.Symbol, returns))
+				remove = append(remove, "-:"+group+"/"+name)
 			}
 		}
-		return all
+		return []setting{{file, strings.Join(make, "\n"), strings.Join(remove, "\n")}}
 	}
 }
 
@@ -63,9 +64,8 @@ func each(functions []Function, before []setting, event func(name string, return
 	return before
 }
 
-func enable(name string, _ bool) setting {
-	return setting{"events/" + group + "/" + name + "/enable", "1", "0"}
-}
+// enable is for all events of the group at once.
+var enable = setting{"events/" + group + "/enable", "1", "0"}
 
 // probeOf tells of which function an event is.
 func probeOf(text string) (function int, returns bool) {
@@ -95,7 +95,7 @@ func kprobeEventsPeer() Peer {
 		facts:    eventFacts.named("kprobe_events", kprobeDocs(""), "a reader must keep up with the ring buffer, and pair entries and returns"),
 		clock:    tickClock,
 		supports: needKprobeEvents,
-		settings: func(fs []Function) []setting { return each(fs, kprobeEvents(fs), enable) },
+		settings: func(fs []Function) []setting { return append(kprobeEvents(fs), enable) },
 		read:     readProbes,
 	}
 }
@@ -118,7 +118,7 @@ func fprobeEventsPeer() Peer {
 			for i, f := range fs {
 				spelled[i] = Function{f.Name, traceName(f)}
 			}
-			return each(fs, probeEvents("dynamic_events", fprobeForm)(spelled), enable)
+			return append(probeEvents("dynamic_events", fprobeForm)(spelled), enable)
 		},
 		read: readProbes,
 	}

@@ -5,6 +5,7 @@ package peers
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kprof-bench/bench"
@@ -18,6 +19,7 @@ type profiler struct {
 
 	functions []Function
 	loaded    *kmod.Profiler
+	before    []Reading // up to the last time that it was read
 }
 
 func (p *profiler) Facts() Facts {
@@ -52,13 +54,13 @@ func (p *profiler) Attach(functions []Function) error {
 		params = append(params, kmod.Param{Name: "args", Value: strings.Join(args, ",")})
 	}
 	var err error
-	p.functions = functions
+	p.functions, p.before = functions, make([]Reading, len(functions))
 	p.loaded, err = kmod.LoadProfiler(p.ko, names, params...)
 	return err
 }
 
-// Read takes for lost what the module admits not to have timed. Averages are whole
-// numbers.
+// Read takes for lost what the module admits not to have timed. Averages in `stats`
+// are whole numbers, so that each time the module begins anew.
 func (p *profiler) Read() ([]Reading, error) {
 	stats, err := p.loaded.Stats()
 	if err != nil {
@@ -71,12 +73,13 @@ func (p *profiler) Read() ([]Reading, error) {
 	if len(stats) != len(p.functions) || len(missed) != len(stats) {
 		return nil, fmt.Errorf("profiler.ko shows %d functions and not %d", len(stats), len(p.functions))
 	}
-	all := make([]Reading, len(stats))
 	for i, s := range stats {
 		timed := s.Invocations - missed[i].Calls
-		all[i] = Reading{Calls: s.Invocations, Timed: timed, TotalNs: float64(s.AverageNs) * float64(timed), Lost: missed[i].Calls}
+		r := &p.before[i]
+		r.Calls, r.Timed, r.Lost = r.Calls+s.Invocations, r.Timed+timed, r.Lost+missed[i].Calls
+		r.TotalNs += float64(s.AverageNs) * float64(timed)
 	}
-	return all, nil
+	return slices.Clone(p.before), p.loaded.Reset()
 }
 
 func (p *profiler) Detach() error {

@@ -24,6 +24,9 @@ type Options struct {
 	Funcs []string
 	// Peers are the names of those that are measured; all if there is none.
 	Peers []string
+	// Attach are the numbers of functions that it is tried to attach peers to at
+	// once; 1, 10 and 100 if there is none.
+	Attach []int
 	// Profiler and Testbed are the paths of the two modules.
 	Profiler, Testbed string
 	// Env describes what the place of the run cannot know by itself.
@@ -43,6 +46,11 @@ func (o Options) Check() error {
 			return fmt.Errorf("%s is given twice", f)
 		}
 	}
+	for _, n := range o.Attach {
+		if n < 1 || n > mostAttached {
+			return fmt.Errorf("%d functions to attach to: must be 1 to %d", n, mostAttached)
+		}
+	}
 	return checkNames(o.Peers)
 }
 
@@ -50,6 +58,7 @@ func (o Options) Check() error {
 type Result struct {
 	Env   []results.Config
 	Peers []Measured
+	Leaks []Leaks
 }
 
 // Measured is what was found out about a peer.
@@ -58,6 +67,9 @@ type Measured struct {
 	// Lacking is why it was not measured, if so.
 	Lacking string `json:",omitempty"`
 	Calls   []Calls
+	Burst   Burst
+	Shapes  []Shaped
+	Attach  []Attached
 }
 
 // lab is a place where peers are measured: a kernel with the testbed loaded.
@@ -170,23 +182,35 @@ func (l *lab) measureAll(ctx context.Context) ([]Measured, error) {
 // measure measures a peer, of which a kernel may lack all or that for one function.
 func (l *lab) measure(ctx context.Context, p Peer) (Measured, error) {
 	m := Measured{Facts: p.Facts()}
-	subjects, err := l.subjects()
-	if err != nil {
-		return m, err
-	}
-	for _, s := range subjects {
-		l.progress(fmt.Sprintf("%s at %s", m.Facts.Name, s))
-		c, err := l.calls(ctx, p, s)
+	for _, subjects := range l.subjects(p) {
+		name := subjects[0].Name
+		l.progress(fmt.Sprintf("%s at %s", m.Facts.Name, name))
+		calls, err := l.calls(ctx, p, subjects)
 		if err != nil && !errors.Is(err, ErrNotSupported) {
-			return m, fmt.Errorf("%s: %w", s, err)
+			return m, fmt.Errorf("%s: %w", name, err)
 		}
 		if err != nil {
-			c = Calls{Subject: s, Lacking: whyUnsupported(err)}
+			for _, s := range subjects {
+				calls = append(calls, Calls{Subject: s, Lacking: whyUnsupported(err)})
+			}
 		}
-		m.Calls = append(m.Calls, c)
+		m.Calls = append(m.Calls, calls...)
 	}
-	if first := m.Calls[0]; first.Lacking != "" && !slices.ContainsFunc(m.Calls, func(c Calls) bool { return c.Lacking != first.Lacking }) {
-		m.Lacking, m.Calls = first.Lacking, nil
+	if why := m.Calls[0].Lacking; why != "" && !slices.ContainsFunc(m.Calls, func(c Calls) bool { return c.Lacking != why }) {
+		m.Lacking, m.Calls = why, nil
+		return m, nil
 	}
-	return m, nil
+	return m, l.more(ctx, p, &m)
+}
+
+// more tries what is not a matter of one function.
+func (l *lab) more(ctx context.Context, p Peer, m *Measured) (err error) {
+	if m.Burst, err = l.burst(ctx, p); err != nil {
+		return err
+	}
+	if m.Shapes, err = l.shapes(ctx, p); err != nil {
+		return err
+	}
+	m.Attach, err = l.attachments(ctx, p)
+	return err
 }

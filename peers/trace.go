@@ -4,7 +4,6 @@ package peers
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,18 +12,33 @@ func parseCount(text string) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(text), 10, 64)
 }
 
-// graphLine is a line of function_graph's that has a duration: of a function that
-// has called no other that is traced, or of the end of one that has.
-var graphLine = regexp.MustCompile(`^\s*\d+\)\s+(?:[$@*#!+]\s+)?([0-9.]+) us\s+\|\s+(?:\} /\* )?(\w+)`)
-
-// graphDuration reads such a line. All others are not ok.
+// graphDuration reads a line of function_graph's that has a duration: of a function
+// that has called no other that is traced, or of the end of one that has. All others
+// are not ok. A mark before the duration says that it is long.
+//
+//  0. 0.743 us    |  __do_sys_getpid();
+//  0. + 20.743 us   |  } /* tb_recurse [kprof_testbed] */
 func graphDuration(line string) (function string, ns float64, ok bool) {
-	m := graphLine.FindStringSubmatch(line)
-	if m == nil {
+	_, rest, ok := strings.Cut(line, ")")
+	if !ok || line[0] == '#' {
 		return "", 0, false
 	}
-	us, err := strconv.ParseFloat(m[1], 64)
-	return m[2], us * 1000, err == nil
+	duration, call, ok := strings.Cut(rest, " us ")
+	if !ok {
+		return "", 0, false
+	}
+	us, err := strconv.ParseFloat(strings.Trim(duration, " $@*#!+"), 64)
+	_, call, ok = strings.Cut(call, "|")
+	call = strings.TrimPrefix(strings.TrimLeft(call, " "), "} /* ")
+	end := strings.IndexFunc(call, func(r rune) bool { return !isWord(r) })
+	if err != nil || !ok || end <= 0 {
+		return "", 0, false
+	}
+	return call[:end], us * 1000, true
+}
+
+func isWord(r rune) bool {
+	return r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 }
 
 // readGraph reads the durations of functions in a trace of function_graph's.
@@ -44,19 +58,6 @@ func readGraph(functions []Function) ([]Reading, error) {
 		}
 		return nil
 	})
-	return withLost(all, err, 2)
-}
-
-// withLost adds what the ring buffer has lost to the first of the readings, which is
-// all there is in what is said of lost calls. A call has so many events.
-func withLost(all []Reading, err error, events uint64) ([]Reading, error) {
-	if err != nil {
-		return nil, err
-	}
-	lost, err := lostEvents()
-	if len(all) > 0 {
-		all[0].Lost = (lost + events - 1) / events
-	}
 	return all, err
 }
 
@@ -67,22 +68,27 @@ type event struct {
 	text string // what the event prints
 }
 
-// eventLine is such a line when the trace clock counts in whole numbers.
-var eventLine = regexp.MustCompile(`^\s*\S.*-(\d+)\s+\[\d+\]\s+\S+\s+(\d+): (.*)$`)
-
-// parseEvent reads such a line; of comments and of notes about what was lost it
-// says no.
+// parseEvent reads such a line when the trace clock counts in whole numbers; of
+// comments and of notes about what was lost it says no.
+//
+//	init-1       [000] ..... 6179123: e0: (__x64_sys_getpid+0x0/0x10)
 func parseEvent(line string) (e event, ok bool, err error) {
 	if line == "" || line[0] == '#' || strings.HasPrefix(line, "CPU:") {
 		return e, false, nil
 	}
-	m := eventLine.FindStringSubmatch(line)
-	if m == nil {
+	who, rest, found := strings.Cut(line, " [")
+	place, text, texted := strings.Cut(rest, ": ")
+	at := strings.LastIndexByte(place, ' ')
+	dash := strings.LastIndexByte(who, '-')
+	if !found || !texted || at < 0 || dash < 0 {
 		return e, false, fmt.Errorf("trace: %q is no event", line)
 	}
-	e = event{task: m[1], text: m[3]}
-	e.at, err = strconv.ParseUint(m[2], 10, 64)
-	return e, true, err
+	e = event{task: strings.TrimRight(who[dash+1:], " "), text: text}
+	e.at, err = strconv.ParseUint(place[at+1:], 10, 64)
+	if err != nil {
+		return e, false, fmt.Errorf("trace: %q: %w", line, err)
+	}
+	return e, true, nil
 }
 
 // pairs puts events at entries and returns together. The innermost call of a
@@ -137,5 +143,5 @@ func readPairs(functions []Function, which func(text string) (function int, retu
 		}
 		return nil
 	})
-	return withLost(p.readings, err, 2)
+	return p.readings, err
 }

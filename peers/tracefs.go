@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // tracingDir is where tracefs is mounted.
@@ -124,46 +123,4 @@ func eachTraced(fn func(line string) error) error {
 		}
 	}
 	return lines.Err()
-}
-
-// lostEvents is how many events were overwritten before they were read, or had no
-// room, on all processors.
-func lostEvents() (uint64, error) {
-	all, err := filepath.Glob(filepath.Join(tracingDir, "per_cpu/cpu*/stats"))
-	if err != nil {
-		return 0, err
-	}
-	sum := uint64(0)
-	for _, name := range all {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return 0, err
-		}
-		lost, err := parseBufferStats(string(text))
-		if err != nil {
-			return 0, fmt.Errorf("%s: %w", name, err)
-		}
-		sum += lost
-	}
-	return sum, nil
-}
-
-// parseBufferStats sums what per_cpu/cpuN/stats says was lost.
-func parseBufferStats(text string) (lost uint64, err error) {
-	seen := 0
-	for line := range strings.Lines(text) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		if key != "overrun" && key != "dropped events" {
-			continue
-		}
-		n, err := parseCount(value)
-		if err != nil {
-			return 0, err
-		}
-		lost, seen = lost+n, seen+1
-	}
-	if seen != 2 {
-		return 0, fmt.Errorf("%d of the lines overrun and dropped events, want 2: %q", seen, text)
-	}
-	return lost, nil
 }

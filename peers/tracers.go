@@ -38,11 +38,7 @@ func traceName(f Function) string {
 // filter has ftrace call from these functions only. A name that ftrace does not know
 // would leave it calling from all.
 func filter(file string, functions []Function) []setting {
-	var all []setting
-	for _, f := range functions {
-		all = append(all, setting{file, traceName(f), ""})
-	}
-	return all
+	return []setting{{file, strings.Join(tracedSymbols(functions), " "), ""}}
 }
 
 func graphSettings(file string) func([]Function) []setting {
@@ -81,8 +77,12 @@ func functionGraph() Peer {
 	return &tracer{facts: f, supports: needTracer("function_graph"), settings: graphSettings("set_ftrace_filter"), read: readGraph}
 }
 
+// graphCallees hooks all of the kernel, and is measured with less: the reader of its
+// trace is slowed down as well.
+const graphCallees = "function_graph-callees"
+
 func functionGraphAll() Peer {
-	f := tracefsFacts.named("function_graph-callees", "Documentation/trace/ftrace.rst, set_graph_function",
+	f := tracefsFacts.named(graphCallees, "Documentation/trace/ftrace.rst, set_graph_function",
 		"shows all that the function calls, and pays for it")
 	f.Each = true
 	return &tracer{facts: f, supports: needTracer("function_graph"), settings: graphSettings("set_graph_function"), read: readGraph}

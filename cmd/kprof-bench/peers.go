@@ -3,50 +3,111 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"strings"
 
 	"kprof-bench/guest"
 	"kprof-bench/peers"
+	"kprof-bench/results"
 
 	"github.com/spf13/cobra"
 )
 
+type peersFlags struct {
+	hostFlags
+	peers.Options
+	out    string
+	json   bool
+	verify bool
+}
+
 func peersCommand() *cobra.Command {
-	var flags hostFlags
-	var o peers.Options
+	f := &peersFlags{}
 	cmd := &cobra.Command{
 		Use:   "peers --funcs FUNC[,FUNC]...",
 		Short: "Measure profiler.ko beside what else the kernel offers",
-		Args:  cobra.NoArgs,
+		Long: `Boot a kernel in QEMU and measure, one after the other, all ways that it offers
+to count and time its functions: profiler.ko with each backend, BPF programs,
+tracers, events and triggers of tracefs. Each is set up as its documentation
+says, and does the same:
+
+  calls of the functions that --funcs names, without it and with it, in turn: how
+      many instructions a call takes more, and what it says the call takes
+  functions of 5 to 20,003 instructions: by how much it is wrong
+  60,000 calls in a row while nobody reads: how many of them it knows of
+  two processes asleep in one function, a function that calls itself: whether all
+      calls are counted, and timed right
+  what it takes to attach it to 1, 10 and 100 functions, and how much memory it has
+
+Then leaks of vmalloc'ed memory are looked for by the scanner of profiler.ko and by
+the kernel's own means.`,
+		Example: `  kprof-bench peers --funcs sys_getpid
+  kprof-bench peers --funcs sys_getpid --kernel 6.12 --out peers.txt
+  kprof-bench peers --funcs sys_read --peers profiler-direct,bpf-fentry-task`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.Check(); err != nil {
-				return err
-			}
-			p := newProgress(cmd.ErrOrStderr())
-			h, err := flags.guestHost(p.say, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			r, report, err := peers.RunInGuest(cmd.Context(), h, o)
-			p.clear()
-			if err != nil {
-				return err
-			}
-			if report.Ending != guest.Done {
-				fmt.Fprintf(cmd.ErrOrStderr(), "kprof-bench: %s: %s\n", report.Ending, report.Detail)
-				return exitError{code: report.Ending.ExitCode()}
-			}
-			for _, m := range r.Peers {
-				fmt.Println(m.Facts.Name, m.Lacking)
-				for _, c := range m.Calls {
-					fmt.Println("   ", c.Subject, c.Lacking, "added", c.Added(), "avg", c.Reported, "truth", c.Truth, "issued", c.Issued, "counted", c.Counted, "lost", c.Lost)
-				}
-			}
-			return nil
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	flags.registerGuest(cmd)
-	cmd.Flags().StringSliceVar(&o.Funcs, "funcs", nil, "functions to measure, such as sys_getpid: see kprof-bench workloads")
-	cmd.Flags().StringSliceVar(&o.Peers, "peers", nil, "only these peers")
+	f.registerGuest(cmd)
+	cmd.Flags().StringSliceVar(&f.Funcs, "funcs", nil, "functions to measure, such as sys_getpid: see kprof-bench workloads")
+	cmd.Flags().StringSliceVar(&f.Options.Peers, "peers", nil, "only some of "+strings.Join(peers.Names(), ", ")+" (default all)")
+	cmd.Flags().IntSliceVar(&f.Attach, "attach", nil, "numbers of functions to attach to at once (default 1,10,100)")
+	cmd.Flags().StringVar(&f.out, "out", "", "write the results to this file, in Go's benchmark format")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as JSON")
+	cmd.Flags().BoolVar(&f.verify, "verify-determinism", false, "run twice and compare every digit that is exact")
 	return cmd
+}
+
+func (f *peersFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := f.Options.Check(); err != nil {
+		return err
+	}
+	if f.out != "" {
+		if err := checkWritable(f.out); err != nil {
+			return err
+		}
+	}
+	p := newProgress(stderr)
+	defer p.clear()
+	first, err := f.once(ctx, p, stderr)
+	if err != nil {
+		return err
+	}
+	if f.verify {
+		second, err := f.once(ctx, p, stderr)
+		if err != nil {
+			return err
+		}
+		if what := peers.Difference(first, second); what != "" {
+			return exitError{exitWrong, "two runs are not the same: " + what}
+		}
+	}
+	p.clear()
+	if f.out != "" {
+		if err := results.WriteFile(f.out, first.File()); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return writeJSON(stdout, first)
+	}
+	return writePeers(stdout, first)
+}
+
+func (f *peersFlags) once(ctx context.Context, p *progress, stderr io.Writer) (*peers.Result, error) {
+	h, err := f.guestHost(p.say, stderr)
+	if err != nil {
+		return nil, err
+	}
+	r, report, err := peers.RunInGuest(ctx, h, f.Options)
+	if err != nil {
+		return nil, err
+	}
+	if report.Ending != guest.Done || r == nil {
+		return nil, exitError{max(report.Ending.ExitCode(), exitWrong), fmt.Sprintf("the guest ended with %s: %s", report.Ending, report.Detail)}
+	}
+	return r, nil
 }

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kprof-bench/peers"
+
+	"github.com/montanaflynn/stats"
+)
+
+// writePeers prints what was measured of peers for people.
+func writePeers(w io.Writer, r *peers.Result) error {
+	fmt.Fprintln(w, headline(environmentOf(r.File())))
+	tables := [][][]string{peersCost(r), peersTrust(r), peersAttach(r), peersCan(r), peersLeaks(r)}
+	for _, lines := range tables {
+		if len(lines) < 2 {
+			continue
+		}
+		if err := writeTable(w, lines); err != nil {
+			return err
+		}
+	}
+	return writeLacking(w, r)
+}
+
+// writeLacking says what was not measured, and why.
+func writeLacking(w io.Writer, r *peers.Result) error {
+	var lines []string
+	for _, m := range r.Peers {
+		if m.Lacking != "" {
+			lines = append(lines, fmt.Sprintf("%s: not supported: %s", m.Facts.Name, m.Lacking))
+		}
+		for _, why := range m.LackingParts() {
+			lines = append(lines, fmt.Sprintf("%s: not supported: %s", m.Facts.Name, why))
+		}
+	}
+	for _, l := range r.Leaks {
+		if l.Lacking != "" {
+			lines = append(lines, fmt.Sprintf("leaks by %s: not supported: %s", l.Way, l.Lacking))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprint(w, "\n", strings.Join(lines, "\n"), "\n")
+	return err
+}
+
+// measuredPeers are those that the kernel has.
+func measuredPeers(r *peers.Result) []peers.Measured {
+	return slices.DeleteFunc(slices.Clone(r.Peers), func(m peers.Measured) bool { return m.Lacking != "" })
+}
+
+// figure is a number for people, or nothing if it is not known.
+func figure(v float64) string {
+	if math.IsNaN(v) {
+		return ""
+	}
+	decimals := 1
+	if math.Abs(v) >= 10_000 || v == math.Trunc(v) {
+		decimals = 0
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
+// peersCost has for each subject what a call takes more, and how far off what a peer
+// says of it is.
+func peersCost(r *peers.Result) [][]string {
+	lines := [][]string{{"a call, in insn more than without"}}
+	var subjects []string
+	for _, m := range measuredPeers(r) {
+		for _, c := range m.Calls {
+			if s := c.Subject.String(); !slices.Contains(subjects, s) {
+				subjects = append(subjects, s)
+			}
+		}
+	}
+	for _, s := range subjects {
+		head := s
+		if strings.HasPrefix(s, "tb_work") {
+			lines[0] = append(lines[0], s+" bias")
+			continue
+		}
+		lines[0] = append(lines[0], head, "bias")
+	}
+	for _, m := range measuredPeers(r) {
+		line := []string{m.Facts.Name}
+		for _, s := range subjects {
+			added, bias := "", ""
+			for _, c := range m.Calls {
+				if c.Subject.String() == s && c.Lacking == "" {
+					added, bias = figure(c.Added()), figure(c.Bias())
+				}
+			}
+			if !strings.HasPrefix(s, "tb_work") {
+				line = append(line, added)
+			}
+			line = append(line, bias)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// peersTrust has whether all calls are counted, and timed right.
+func peersTrust(r *peers.Result) [][]string {
+	lines := [][]string{{"calls", "issued", "counted", "lost", "in a row", "counted", "lost", "asleep", "recursive"}}
+	for _, m := range measuredPeers(r) {
+		line := []string{m.Facts.Name, "", "", ""}
+		if c := m.Calls[0]; c.Lacking == "" {
+			line = []string{m.Facts.Name, count(c.Issued), count(c.Counted), count(c.Lost)}
+		}
+		if b := m.Burst; b.Lacking == "" {
+			line = append(line, count(b.Issued), count(b.Counted), count(b.Lost))
+		} else {
+			line = append(line, "", "", "")
+		}
+		for _, shape := range []peers.Shape{peers.Sleeps, peers.Recurses} {
+			line = append(line, shapeCell(m, shape))
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func count(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// shapeCell says in a word how a peer did, and by how much it was wrong.
+func shapeCell(m peers.Measured, shape peers.Shape) string {
+	for _, s := range m.Shapes {
+		switch {
+		case s.Shape != shape:
+		case s.Lacking != "":
+			return "-"
+		case s.Correct:
+			return "right"
+		case s.Counted != s.Issued:
+			return fmt.Sprintf("%d of %d", s.Counted, s.Issued)
+		default:
+			return fmt.Sprintf("%+.0f %%", 100*(s.Reported-s.Plain-s.Truth)/s.Truth)
+		}
+	}
+	return ""
+}
+
+// peersAttach has what it takes to attach peers.
+func peersAttach(r *peers.Result) [][]string {
+	lines := [][]string{{"to attach to functions, in million insn"}}
+	for i, m := range measuredPeers(r) {
+		line := []string{m.Facts.Name}
+		memory := ""
+		for j, a := range m.Attach {
+			if i == 0 {
+				lines[0] = append(lines[0], fmt.Sprintf("to %d", a.Functions), "and off", "±%")
+			}
+			if a.Lacking != "" {
+				line = append(line, "-", "-", "-")
+				continue
+			}
+			line = append(line, millions(a.AttachNs), millions(a.DetachNs), figure(a.Spread()))
+			if j == 0 {
+				memory = kib(a.Bytes)
+			}
+		}
+		lines = append(lines, append(line, memory))
+	}
+	lines[0] = append(lines[0], "KiB for the first")
+	return lines
+}
+
+func middle(v []float64) float64 {
+	m, err := stats.Median(v)
+	if err != nil {
+		return math.NaN()
+	}
+	return m
+}
+
+func millions(v []float64) string { return strconv.FormatFloat(middle(v)/1e6, 'f', 1, 64) }
+
+func kib(v []float64) string { return strconv.FormatFloat(middle(v)/1024, 'f', 0, 64) }
+
+// peersCan has what is known of peers without a measurement.
+func peersCan(r *peers.Result) [][]string {
+	lines := [][]string{{"what it can", "times", "filters", "stacks", "histogram", "each call", "no module", "lockdown", "any kernel"}}
+	yes := func(b bool) string {
+		if b {
+			return "yes"
+		}
+		return "-"
+	}
+	for _, m := range r.Peers {
+		f := m.Facts
+		lines = append(lines, []string{
+			f.Name, yes(f.Durations), yes(f.Filter), yes(f.Stacks), yes(f.Histogram), yes(f.Each),
+			yes(f.NoModule), yes(f.Lockdown), yes(f.AnyKernel),
+		})
+	}
+	return lines
+}
+
+// peersLeaks has how well leaks are found.
+func peersLeaks(r *peers.Result) [][]string {
+	lines := [][]string{{"leaks", "named", "precision", "recall", "million insn"}}
+	for _, l := range r.Leaks {
+		if l.Lacking == "" {
+			lines = append(lines, []string{
+				l.Way, strconv.Itoa(l.Blocks), strconv.FormatFloat(l.Precision, 'f', 3, 64), strconv.FormatFloat(l.Recall, 'f', 3, 64), millions(l.Insns),
+			})
+		}
+	}
+	return lines
+}

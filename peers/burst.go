@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Burst is what becomes of many calls in a row while nobody reads.
+type Burst struct {
+	Function string
+	Lacking  string `json:",omitempty"`
+	Issued   uint64
+	Counted  uint64 // what can be read after
+	Lost     uint64 // by the peer's own count
+}
+
+// burstCalls are more than a ring buffer of the default size has room for.
+const burstCalls = 60_000
+
+const burstFunction = "sys_getpid"
+
+// keeper is a peer that keeps each call, which takes long to read, and can tell how
+// many it has at once.
+type keeper interface {
+	kept() (calls, lost uint64, err error)
+}
+
+// burst makes calls while nobody reads.
+func (l *lab) burst(ctx context.Context, p Peer) (b Burst, err error) {
+	l.progress(fmt.Sprintf("%s at %d calls in a row", p.Facts().Name, burstCalls))
+	f := FunctionOf(burstFunction)
+	b.Function = f.Name
+	if err := p.Attach([]Function{f}); err != nil {
+		if errors.Is(err, ErrNotSupported) {
+			b.Lacking = whyUnsupported(err)
+			err = nil
+		}
+		return b, err
+	}
+	defer func() { err = errors.Join(err, p.Detach()) }()
+	s := Subject{Function: f}
+	_, few, err := l.drive(ctx, s, fewCalls)
+	if err != nil {
+		return b, err
+	}
+	before, err := l.counted(p)
+	if err != nil {
+		return b, err
+	}
+	_, b.Issued, err = l.drive(ctx, s, burstCalls)
+	if err != nil {
+		return b, err
+	}
+	after, err := l.counted(p)
+	others := before.Calls - few // as in driveProbed
+	b.Counted, b.Lost = after.Calls-others, after.Lost-before.Lost
+	b.Issued += few
+	if after.Lost == 0 {
+		b.Counted -= others
+	}
+	return b, err
+}
+
+func (l *lab) counted(p Peer) (Reading, error) {
+	if k, ok := p.(keeper); ok && p.Facts().Each {
+		calls, lost, err := k.kept()
+		return Reading{Calls: calls, Lost: lost}, err
+	}
+	all, err := p.Read()
+	if err != nil {
+		return Reading{}, err
+	}
+	return all[0], nil
+}
+
+// eventsOfCall is how many events the ring buffer has for a call: one at the entry
+// and one at the return.
+const eventsOfCall = 2
+
+// kept counts calls that are whole, and takes for lost those of which an event is.
+func (t *tracer) kept() (calls, lost uint64, err error) {
+	files, err := filepath.Glob(filepath.Join(tracingDir, "per_cpu/cpu*/stats"))
+	if err != nil {
+		return 0, 0, err
+	}
+	var all bufferStats
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return 0, 0, err
+		}
+		s, err := parseBufferStats(string(text))
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %w", name, err)
+		}
+		all.entries, all.lost = all.entries+s.entries, all.lost+s.lost
+	}
+	return all.entries / eventsOfCall, (all.lost + eventsOfCall - 1) / eventsOfCall, nil
+}
+
+// bufferStats is what per_cpu/cpuN/stats says of events.
+type bufferStats struct {
+	entries uint64 // that can be read
+	lost    uint64 // overwritten, or dropped
+}
+
+func parseBufferStats(text string) (s bufferStats, err error) {
+	seen := 0
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		to := &s.lost
+		switch key {
+		case "entries":
+			to = &s.entries
+		case "overrun", "dropped events":
+		default:
+			continue
+		}
+		n, err := parseCount(value)
+		if err != nil {
+			return s, err
+		}
+		*to, seen = *to+n, seen+1
+	}
+	if seen != 3 {
+		return s, fmt.Errorf("%d of the lines entries, overrun and dropped events, want 3: %q", seen, text)
+	}
+	return s, nil
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"kprof-bench/results"
+)
+
+// units are those of the rows. What is exact repeats to the digit. To attach a peer
+// takes as long as the kernel has other things to do, and the memory that the kernel
+// has in use depends on what was there before.
+var units = []results.Unit{
+	{Name: "base-insn/op", Better: "lower", Exact: true},
+	{Name: "probed-insn/op", Better: "lower", Exact: true},
+	{Name: "overhead-insn/op", Better: "lower", Exact: true},
+	{Name: "reported-insn/op", Exact: true},
+	{Name: "true-insn/op", Exact: true},
+	{Name: "bias-insn/op", Better: "lower", Exact: true},
+	{Name: "calls-issued", Exact: true},
+	{Name: "calls-reported", Exact: true},
+	{Name: "lost", Better: "lower", Exact: true},
+	{Name: "correct", Better: "higher", Exact: true},
+	{Name: "attach-insn", Better: "lower"},
+	{Name: "detach-insn", Better: "lower"},
+	{Name: "attach-spread-percent", Better: "lower"},
+	{Name: "kernel-bytes", Better: "lower"},
+	{Name: "mean-overhead-insn/op", Better: "lower"},
+	{Name: "overhead-spread-percent", Better: "lower"},
+	{Name: "tool-insn/op", Better: ""},
+	{Name: "precision", Better: "higher", Exact: true},
+	{Name: "recall", Better: "higher", Exact: true},
+	{Name: "read-insn", Better: "lower"},
+}
+
+// File is the result as a results file. Peers that the kernel lacks have no rows.
+func (r *Result) File() *results.File {
+	f := &results.File{Env: r.Env}
+	for _, u := range units {
+		if u.Better != "" || u.Exact {
+			f.Units = append(f.Units, u)
+		}
+	}
+	for _, m := range r.Peers {
+		f.Rows = append(f.Rows, m.rows()...)
+	}
+	for _, l := range r.Leaks {
+		f.Rows = append(f.Rows, l.rows()...)
+	}
+	return f
+}
+
+func (m Measured) rows() []results.Row {
+	if m.Lacking != "" {
+		return nil
+	}
+	var rows []results.Row
+	for _, c := range m.Calls {
+		if c.Lacking == "" {
+			rows = append(rows, c.row(m.Facts.Name))
+		}
+	}
+	if b := m.Burst; b.Lacking == "" && b.Issued > 0 {
+		rows = append(rows, b.row(m.Facts.Name))
+	}
+	for _, s := range m.Shapes {
+		if s.Lacking == "" {
+			rows = append(rows, s.row(m.Facts.Name))
+		}
+	}
+	for _, a := range m.Attach {
+		if a.Lacking == "" {
+			rows = append(rows, a.row(m.Facts.Name))
+		}
+	}
+	return rows
+}
+
+func params(peer, function string) []results.Param {
+	return []results.Param{{Key: "peer", Value: peer}, {Key: "func", Value: function}}
+}
+
+// known leaves out values that are not known.
+func known(values ...results.Value) []results.Value {
+	return slices.DeleteFunc(values, func(v results.Value) bool { return math.IsNaN(v.V) })
+}
+
+func round3(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+// Bias is by how much the reported average is too high, NaN if one of both is not
+// known.
+func (c Calls) Bias() float64 {
+	if c.Truth == 0 {
+		return math.NaN()
+	}
+	return c.Average() - c.Truth
+}
+
+func (c Calls) row(peer string) results.Row {
+	p := params(peer, c.Name)
+	if c.N > 0 {
+		p = append(p, results.Param{Key: "n", Value: strconv.FormatUint(c.N, 10)})
+	}
+	truth := c.Truth
+	if truth == 0 {
+		truth = math.NaN()
+	}
+	return results.Row{Name: "Peer", Params: p, Iters: int(c.Issued), Values: known(
+		results.Value{V: round3(median(c.Base)), Unit: "base-insn/op"},
+		results.Value{V: round3(median(c.Probed)), Unit: "probed-insn/op"},
+		results.Value{V: round3(c.Added()), Unit: "overhead-insn/op"},
+		results.Value{V: round3(c.Average()), Unit: "reported-insn/op"},
+		results.Value{V: round3(truth), Unit: "true-insn/op"},
+		results.Value{V: round3(c.Bias()), Unit: "bias-insn/op"},
+		results.Value{V: float64(c.Issued), Unit: "calls-issued"},
+		results.Value{V: float64(c.Counted), Unit: "calls-reported"},
+		results.Value{V: float64(c.Lost), Unit: "lost"},
+	)}
+}
+
+func (b Burst) row(peer string) results.Row {
+	return results.Row{Name: "PeerBurst", Params: params(peer, b.Function), Iters: int(b.Issued), Values: []results.Value{
+		{V: float64(b.Issued), Unit: "calls-issued"},
+		{V: float64(b.Counted), Unit: "calls-reported"},
+		{V: float64(b.Lost), Unit: "lost"},
+	}}
+}
+
+func (s Shaped) row(peer string) results.Row {
+	correct := 0.0
+	if s.Correct {
+		correct = 1
+	}
+	reported := s.Reported
+	if s.Timed == 0 {
+		reported = math.NaN()
+	}
+	return results.Row{
+		Name: "PeerShape", Params: append(params(peer, s.Function), results.Param{Key: "shape", Value: string(s.Shape)}),
+		Iters: int(s.Issued), Values: known(
+			results.Value{V: round3(reported), Unit: "reported-insn/op"},
+			results.Value{V: round3(s.Truth), Unit: "true-insn/op"},
+			results.Value{V: float64(s.Issued), Unit: "calls-issued"},
+			results.Value{V: float64(s.Counted), Unit: "calls-reported"},
+			results.Value{V: correct, Unit: "correct"},
+		)}
+}
+
+// spread is how far samples are apart, as a part of their median.
+func spread(v []float64) float64 {
+	if len(v) < 2 || median(v) == 0 {
+		return math.NaN()
+	}
+	return (slices.Max(v) - slices.Min(v)) / median(v)
+}
+
+func (a Attached) row(peer string) results.Row {
+	return results.Row{
+		Name: "PeerAttach", Params: []results.Param{{Key: "peer", Value: peer}, {Key: "funcs", Value: strconv.Itoa(a.Functions)}},
+		Iters: len(a.AttachNs), Values: known(
+			results.Value{V: median(a.AttachNs), Unit: "attach-insn"},
+			results.Value{V: median(a.DetachNs), Unit: "detach-insn"},
+			results.Value{V: round3(100 * spread(a.AttachNs)), Unit: "attach-spread-percent"},
+			results.Value{V: median(a.Bytes), Unit: "kernel-bytes"},
+		)}
+}
+
+// Difference names the first value that is not the same in two results of one place
+// though it should repeat to the digit, if any.
+func Difference(first, second *Result) string {
+	a, b := first.File(), second.File()
+	if len(a.Rows) != len(b.Rows) {
+		return fmt.Sprintf("there are %d rows and then %d", len(a.Rows), len(b.Rows))
+	}
+	for i, row := range a.Rows {
+		if again := b.Rows[i].FullName(); again != row.FullName() {
+			return fmt.Sprintf("row %d is %s and then %s", i+1, row.FullName(), again)
+		}
+		for _, v := range row.Values {
+			again, ok := b.Rows[i].Value(v.Unit)
+			if exact(v.Unit) && (!ok || again != v.V) {
+				return fmt.Sprintf("%s is %v and then %v %s", row.FullName(), v.V, again, v.Unit)
+			}
+		}
+	}
+	return ""
+}
+
+func exact(unit string) bool {
+	return slices.ContainsFunc(units, func(u results.Unit) bool { return u.Name == unit && u.Exact })
+}
+
+// Spread is how far the times to attach are apart, in percent of their median.
+func (a Attached) Spread() float64 { return round3(100 * spread(a.AttachNs)) }
+
+// LackingParts says what a kernel lacks of a peer that it has else, each once.
+func (m Measured) LackingParts() []string {
+	if m.Lacking != "" {
+		return nil
+	}
+	var all []string
+	add := func(why string) {
+		if why != "" && !slices.Contains(all, why) {
+			all = append(all, why)
+		}
+	}
+	for _, c := range m.Calls {
+		add(c.Lacking)
+	}
+	for _, s := range m.Shapes {
+		add(s.Lacking)
+	}
+	for _, a := range m.Attach {
+		add(a.Lacking)
+	}
+	return all
+}
