@@ -17,9 +17,10 @@ func unsupported(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotSupported, fmt.Sprintf(format, args...))
 }
 
-// whyUnsupported is what the error says besides that.
+// whyUnsupported is what the error says behind that.
 func whyUnsupported(err error) string {
-	return strings.TrimPrefix(err.Error(), ErrNotSupported.Error()+": ")
+	_, why, _ := strings.Cut(err.Error(), ErrNotSupported.Error()+": ")
+	return why
 }
 
 // Peer is a way to count and time calls of kernel functions.

@@ -25,7 +25,7 @@ type profiler struct {
 func (p *profiler) Facts() Facts {
 	return Facts{
 		Name: "profiler-" + string(p.backend), Kind: Module, Doc: "README.md",
-		Durations: true, AnyKernel: p.backend == bench.KRetProbe,
+		Durations: true, Histogram: true, AnyKernel: p.backend == bench.KRetProbe,
 		Limit: "a module to load; counts all calls, whoever makes them",
 	}
 }

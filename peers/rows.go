@@ -35,6 +35,7 @@ var units = []results.Unit{
 	{Name: "precision", Better: "higher", Exact: true},
 	{Name: "recall", Better: "higher", Exact: true},
 	{Name: "read-insn", Better: "lower"},
+	{Name: "read-spread-percent", Better: "lower"},
 }
 
 // File is the result as a results file. Peers that the kernel lacks have no rows.

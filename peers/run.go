@@ -138,7 +138,11 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	r := &Result{}
 	err = l.open(ko)
 	if err == nil {
-		r.Peers, err = l.measureAll(ctx)
+		// First: what this process has not come to know cannot be found in it.
+		r.Leaks, err = l.leaks(ctx)
+		if err == nil {
+			r.Peers, err = l.measureAll(ctx)
+		}
 		err = errors.Join(err, l.testbed.Close())
 	}
 	if err = errors.Join(err, loaded.Unload()); err != nil {

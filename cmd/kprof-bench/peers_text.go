@@ -212,7 +212,7 @@ func peersLeaks(r *peers.Result) [][]string {
 	for _, l := range r.Leaks {
 		if l.Lacking == "" {
 			lines = append(lines, []string{
-				l.Way, strconv.Itoa(l.Blocks), strconv.FormatFloat(l.Precision, 'f', 3, 64), strconv.FormatFloat(l.Recall, 'f', 3, 64), millions(l.Insns),
+				l.Way, strconv.Itoa(l.Named), strconv.FormatFloat(l.Precision(), 'f', 3, 64), strconv.FormatFloat(l.Recall(), 'f', 3, 64), millions(l.Insns),
 			})
 		}
 	}
