@@ -44,6 +44,8 @@ type Place struct {
 	Clock Clock
 	// Files are put into the guest, besides both modules.
 	Files []guest.File
+	// MemoryMiB is the least that the job needs; 0 is the default.
+	MemoryMiB int
 }
 
 // Prepared is a kernel and the modules for it, and how results describe them.
@@ -76,6 +78,7 @@ func (p *Prepared) JobInGuest(ctx context.Context, at Place, name string, what, 
 	cfg := p.host.config(p.Kernel, p.modules)
 	cfg.Clock, cfg.Retries = guest.Clock(at.Clock), retries
 	cfg.Files = append(cfg.Files, at.Files...)
+	cfg.MemoryMiB = max(cfg.MemoryMiB, at.MemoryMiB)
 	out, err := p.host.boot(ctx, cfg, job{Name: name, Text: text}, func(r guest.Record) {
 		if r.Kind == answerKind {
 			_ = r.Decode(answer)

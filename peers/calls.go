@@ -47,6 +47,8 @@ type Calls struct {
 	// Issued is how often it was called, and Counted how often according to the
 	// peer, which admits to have lost some.
 	Issued, Counted, Lost uint64
+	// Output is what a tool has printed.
+	Output string `json:",omitempty"`
 }
 
 // Added is how many instructions a call takes more.
@@ -175,6 +177,7 @@ func (l *lab) driveProbed(ctx context.Context, p Peer, c *Calls, before Reading)
 			return before, err
 		}
 		others, before = now.since(before).Calls-issued, now
+		l.others[c.Name] = others
 	}
 	took, issued, err := l.drive(ctx, c.Subject, callsOfRound)
 	if err != nil {

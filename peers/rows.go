@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"kprof-bench/results"
+
+	"github.com/montanaflynn/stats"
 )
 
 // units are those of the rows. What is exact repeats to the digit. To attach a peer
@@ -29,9 +31,11 @@ var units = []results.Unit{
 	{Name: "detach-insn", Better: "lower"},
 	{Name: "attach-spread-percent", Better: "lower"},
 	{Name: "kernel-bytes", Better: "lower"},
-	{Name: "mean-overhead-insn/op", Better: "lower"},
-	{Name: "overhead-spread-percent", Better: "lower"},
-	{Name: "tool-insn/op", Better: ""},
+	{Name: "tool-overhead-insn/op", Better: "lower"},
+	{Name: "tool-mean-overhead-insn/op", Better: "lower"},
+	{Name: "tool-spread-percent", Better: "lower"},
+	{Name: "tool-bias-insn/op", Better: "lower"},
+	{Name: "tool-lost", Better: "lower"},
 	{Name: "precision", Better: "higher", Exact: true},
 	{Name: "recall", Better: "higher", Exact: true},
 	{Name: "read-insn", Better: "lower"},
@@ -61,7 +65,11 @@ func (m Measured) rows() []results.Row {
 	}
 	var rows []results.Row
 	for _, c := range m.Calls {
-		if c.Lacking == "" {
+		switch {
+		case c.Lacking != "":
+		case m.Facts.Kind == Tool:
+			rows = append(rows, c.toolRow(m.Facts.Name))
+		default:
 			rows = append(rows, c.row(m.Facts.Name))
 		}
 	}
@@ -99,6 +107,29 @@ func (c Calls) Bias() float64 {
 		return math.NaN()
 	}
 	return c.Average() - c.Truth
+}
+
+// toolRow is the row of a program, with which calls take longer when it happens to run
+// beside them.
+func (c Calls) toolRow(peer string) results.Row {
+	return results.Row{Name: "PeerTool", Params: params(peer, c.Name), Iters: int(c.Issued), Values: known(
+		results.Value{V: round3(c.Added()), Unit: "tool-overhead-insn/op"},
+		results.Value{V: round3(mean(c.Probed) - mean(c.Base)), Unit: "tool-mean-overhead-insn/op"},
+		results.Value{V: round3(100 * spread(c.Probed)), Unit: "tool-spread-percent"},
+		results.Value{V: round3(c.Average()), Unit: "tool-reported-insn/op"},
+		results.Value{V: round3(c.Bias()), Unit: "tool-bias-insn/op"},
+		results.Value{V: float64(c.Issued), Unit: "calls-issued"},
+		results.Value{V: float64(c.Counted), Unit: "tool-calls-reported"},
+		results.Value{V: float64(c.Lost), Unit: "tool-lost"},
+	)}
+}
+
+func mean(v []float64) float64 {
+	m, err := stats.Mean(v)
+	if err != nil {
+		return math.NaN() // of nothing
+	}
+	return m
 }
 
 func (c Calls) row(peer string) results.Row {

@@ -12,6 +12,7 @@ import (
 
 	"kprof-bench/bench"
 	"kprof-bench/guest"
+	"kprof-bench/kernels"
 	"kprof-bench/kmod"
 	"kprof-bench/results"
 	"kprof-bench/workloads"
@@ -27,6 +28,8 @@ type Options struct {
 	// Attach are the numbers of functions that it is tried to attach peers to at
 	// once; 1, 10 and 100 if there is none.
 	Attach []int
+	// Tools has programs of Debian's measured, too.
+	Tools bool
 	// Profiler and Testbed are the paths of the two modules.
 	Profiler, Testbed string
 	// Env describes what the place of the run cannot know by itself.
@@ -79,6 +82,8 @@ type lab struct {
 	object   *kmod.TestbedObject
 	progress func(string)
 	bare     map[string]*bareCalls
+	// others is how many calls of a function whoever makes calls makes for itself.
+	others map[string]uint64
 }
 
 // jobName is that of [GuestJob].
@@ -106,9 +111,30 @@ func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.R
 		return nil, nil, err
 	}
 	o.Profiler, o.Testbed, o.Env = bench.GuestProfiler, bench.GuestTestbed, append(o.Env, p.Env...)
+	at := bench.Place{Clock: bench.ICount}
+	if o.Tools {
+		if at, err = withTools(ctx, h, at); err != nil {
+			return nil, nil, err
+		}
+	}
 	var r *Result
-	report, err := p.JobInGuest(ctx, bench.Place{Clock: bench.ICount}, jobName, o, &r)
+	report, err := p.JobInGuest(ctx, at, jobName, o, &r)
 	return r, report, err
+}
+
+// toolsMemoryMiB is room for what tools are made of, twice: 200 MB of libraries come in
+// one piece, and are unpacked.
+const toolsMemoryMiB = 1536
+
+// withTools has the tools in the guest.
+func withTools(ctx context.Context, h bench.Host, at bench.Place) (bench.Place, error) {
+	root, err := kernels.ToolRoot(ctx, toolPackages(), kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+	if err != nil {
+		return at, err
+	}
+	files, err := programFiles(root, toolPrograms())
+	at.Files, at.MemoryMiB = append(at.Files, files...), toolsMemoryMiB
+	return at, err
 }
 
 // Run measures peers in the running kernel, as root. progress is told in a few words
@@ -134,7 +160,7 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{Options: o, progress: progress, bare: map[string]*bareCalls{}}
+	l := &lab{Options: o, progress: progress, bare: map[string]*bareCalls{}, others: map[string]uint64{}}
 	r := &Result{}
 	err = l.open(ko)
 	if err == nil {
@@ -142,6 +168,11 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 		r.Leaks, err = l.leaks(ctx)
 		if err == nil {
 			r.Peers, err = l.measureAll(ctx)
+		}
+		if err == nil && o.Tools {
+			var more []Measured
+			more, err = l.measureTools(ctx)
+			r.Peers = append(r.Peers, more...)
 		}
 		err = errors.Join(err, l.testbed.Close())
 	}

@@ -55,6 +55,7 @@ the kernel's own means.`,
 	cmd.Flags().StringSliceVar(&f.Funcs, "funcs", nil, "functions to measure, such as sys_getpid: see kprof-bench workloads")
 	cmd.Flags().StringSliceVar(&f.Options.Peers, "peers", nil, "only some of "+strings.Join(peers.Names(), ", ")+" (default all)")
 	cmd.Flags().IntSliceVar(&f.Attach, "attach", nil, "numbers of functions to attach to at once (default 1,10,100)")
+	cmd.Flags().BoolVar(&f.Tools, "with-tools", false, "also measure bpftrace and perf, from Debian's packages")
 	cmd.Flags().StringVar(&f.out, "out", "", "write the results to this file, in Go's benchmark format")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the results as JSON")
 	cmd.Flags().BoolVar(&f.verify, "verify-determinism", false, "run twice and compare every digit that is exact")

@@ -117,7 +117,7 @@ func peersTrust(r *peers.Result) [][]string {
 		if c := m.Calls[0]; c.Lacking == "" {
 			line = []string{m.Facts.Name, count(c.Issued), count(c.Counted), count(c.Lost)}
 		}
-		if b := m.Burst; b.Lacking == "" {
+		if b := m.Burst; b.Lacking == "" && b.Issued > 0 {
 			line = append(line, count(b.Issued), count(b.Counted), count(b.Lost))
 		} else {
 			line = append(line, "", "", "")
@@ -153,7 +153,8 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 // peersAttach has what it takes to attach peers.
 func peersAttach(r *peers.Result) [][]string {
 	lines := [][]string{{"to attach to functions, in million insn"}}
-	for i, m := range measuredPeers(r) {
+	attached := slices.DeleteFunc(measuredPeers(r), func(m peers.Measured) bool { return len(m.Attach) == 0 })
+	for i, m := range attached {
 		line := []string{m.Facts.Name}
 		memory := ""
 		for j, a := range m.Attach {
