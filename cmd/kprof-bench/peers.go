@@ -67,7 +67,7 @@ func (f *peersFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if f.out != "" {
-		if err := checkWritable(f.out); err != nil {
+		if err := checkWritable("out", f.out); err != nil {
 			return err
 		}
 	}

@@ -58,8 +58,8 @@ func measuredPeers(r *peers.Result) []peers.Measured {
 	return slices.DeleteFunc(slices.Clone(r.Peers), func(m peers.Measured) bool { return m.Lacking != "" })
 }
 
-// figure is a number for people, or nothing if it is not known.
-func figure(v float64) string {
+// insn is a number for people, or nothing if it is not known.
+func insn(v float64) string {
 	if math.IsNaN(v) {
 		return ""
 	}
@@ -96,7 +96,7 @@ func peersCost(r *peers.Result) [][]string {
 			added, bias := "", ""
 			for _, c := range m.Calls {
 				if c.Subject.String() == s && c.Lacking == "" {
-					added, bias = figure(c.Added()), figure(c.Bias())
+					added, bias = insn(c.Added()), insn(c.Bias())
 				}
 			}
 			if !strings.HasPrefix(s, "tb_work") {
@@ -165,7 +165,7 @@ func peersAttach(r *peers.Result) [][]string {
 				line = append(line, "-", "-", "-")
 				continue
 			}
-			line = append(line, millions(a.AttachNs), millions(a.DetachNs), figure(a.Spread()))
+			line = append(line, millions(a.AttachNs), millions(a.DetachNs), insn(a.Spread()))
 			if j == 0 {
 				memory = kib(a.Bytes)
 			}
