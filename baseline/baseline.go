@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,17 +24,12 @@ import (
 // word of an arena of the testbed's is kept.
 var costs = map[string][]string{
 	"Probe":       {"overhead-insn/op", "missed"},
-	"VmallocPair": {"overhead-insn/op", "hooks-insn/op"},
+	"VmallocPair": {"overhead-insn/pair", "hooks-insn/pair"},
 	"LeakScan":    {"insn/word", "precision", "recall"},
 }
 
 // arena is the region whose scan is kept.
 const arena = "64MiB"
-
-// tolerance is how much of a scan's cost may come from elsewhere: interrupts,
-// and pages that other programs would have laid out in another way. It was
-// 0.01 % between programs that differ by 300 KB.
-const tolerance = 0.005
 
 // Of returns the part of the results that a baseline keeps: what calls of
 // getpid and of the testbed's functions cost, whose overheads repeat to the
@@ -45,7 +39,12 @@ func Of(f *results.File) (*results.File, error) {
 	if clock := value(f, "clock"); clock != results.ClockICount {
 		return nil, fmt.Errorf("a baseline is in instructions, and the results are of clock %s: measure on clock %s", clock, results.ClockICount)
 	}
-	kept := &results.File{Env: f.Env}
+	kept := &results.File{}
+	for _, c := range f.Env {
+		if c.Key != "suite" { // any may measure what the next is held against
+			kept.Env = append(kept.Env, c)
+		}
+	}
 	for _, r := range f.Rows {
 		if r = costOf(r); len(r.Values) > 0 {
 			kept.Rows = append(kept.Rows, r)
@@ -128,12 +127,16 @@ func Write(dir, series string, f *results.File) error {
 	return results.WriteFile(Path(dir, series), next)
 }
 
-// settle returns the next figures, those of scans as they were where the
-// difference is within the tolerance.
+// settle returns the next figures, and as they were those that differ by no more
+// than builds of the suite do.
 func settle(old, next *results.File) *results.File {
 	was := map[string]results.Row{}
 	for _, r := range old.Rows {
 		was[r.FullName()] = r
+	}
+	slack := map[string]results.Slack{}
+	for _, u := range next.Units {
+		slack[u.Name] = u.Slack
 	}
 	settled := *next
 	settled.Rows = slices.Clone(next.Rows)
@@ -141,7 +144,7 @@ func settle(old, next *results.File) *results.File {
 		values := slices.Clone(r.Values)
 		for j, v := range values {
 			then, ok := was[r.FullName()].Value(v.Unit)
-			if ok && v.Unit == "insn/word" && math.Abs(v.V-then) <= tolerance*then {
+			if ok && slack[v.Unit].Covers(then, v.V) {
 				values[j].V = then
 			}
 		}
@@ -164,7 +167,7 @@ func Compare(old, f *results.File, partial bool) (*compare.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := setOf("measured", settle(old, next))
+	b, err := setOf("measured", next)
 	if err != nil {
 		return nil, err
 	}

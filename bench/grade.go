@@ -216,10 +216,10 @@ func (p pairs) row() results.Row {
 		Params: []results.Param{{Key: "size", Value: strconv.Itoa(blockSize)}},
 		Iters:  len(p.with) * pairsInBatch,
 		Values: []results.Value{
-			{V: round3(base), Unit: "base-insn/op"},
-			{V: round3(median(p.with)), Unit: "probed-insn/op"},
-			{V: round3(median(p.with) - base), Unit: "overhead-insn/op"},
-			{V: round3(median(p.hooked) - base), Unit: "hooks-insn/op"},
+			{V: round3(base), Unit: "base-insn/pair"},
+			{V: round3(median(p.with)), Unit: "probed-insn/pair"},
+			{V: round3(median(p.with) - base), Unit: "overhead-insn/pair"},
+			{V: round3(median(p.hooked) - base), Unit: "hooks-insn/pair"},
 		},
 	}
 }

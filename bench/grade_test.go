@@ -255,7 +255,7 @@ func TestVmallocRow(t *testing.T) {
 		Name:   "VmallocPair",
 		Params: []results.Param{{Key: "size", Value: "4096"}},
 		Iters:  60,
-		Values: []results.Value{{V: 8141, Unit: "base-insn/op"}, {V: 8994, Unit: "probed-insn/op"}, {V: 853, Unit: "overhead-insn/op"}, {V: 759, Unit: "hooks-insn/op"}},
+		Values: []results.Value{{V: 8141, Unit: "base-insn/pair"}, {V: 8994, Unit: "probed-insn/pair"}, {V: 853, Unit: "overhead-insn/pair"}, {V: 759, Unit: "hooks-insn/pair"}},
 	}
 	if diff := cmp.Diff(want, p.row()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,7 +173,11 @@ func (h Host) env(ctx context.Context, k *kernels.Kernel, m *Modules) ([]results
 		env = append(env, results.Config{Key: "cmdline", Value: strings.Join(h.Cmdline, " ")})
 	}
 	more, err := kernelEnv(k)
-	return slices.Concat(env, more, m.env()), err
+	if err != nil {
+		return nil, err
+	}
+	suite, err := suiteOf(h.Init)
+	return slices.Concat(env, more, m.env(), []results.Config{{Key: "suite", Value: suite}}), err
 }
 
 // kernelEnv describes a kernel beyond its release, as far as that is known.
@@ -186,6 +191,20 @@ func kernelEnv(k *kernels.Kernel) ([]results.Config, error) {
 	}
 	f, err := k.Features()
 	return append(env, results.Config{Key: "features", Value: cmp.Or(strings.Join(f.Words(), " "), "none")}), err
+}
+
+// suiteOf tells builds of the suite apart, by the program that is a guest's init.
+func suiteOf(init string) (string, error) {
+	f, err := os.Open(init)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%.6x", sum.Sum(nil)), nil
 }
 
 // retries are for an emulator that fails: see [guest.Config].

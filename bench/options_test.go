@@ -157,26 +157,29 @@ func TestFileOnEachClock(t *testing.T) {
 			units: "Unit base-insn/op better=lower assume=exact\n" +
 				"Unit probed-insn/op better=lower assume=exact\n" +
 				"Unit overhead-insn/op better=lower assume=exact\n" +
-				"Unit reported-insn/op assume=exact\n" +
-				"Unit true-insn/op assume=exact\n" +
-				"Unit bias-insn/op assume=exact\n" +
-				"Unit bpf-insn/op assume=exact\n" +
-				"Unit insn/op better=lower assume=exact\n" +
-				"Unit insn/word better=lower assume=exact\n" +
-				"Unit loop-insn/word better=lower assume=exact\n" +
-				"Unit whole-insn/op better=lower assume=exact\n" +
-				"Unit insn/line better=lower assume=exact\n" +
-				"Unit hooks-insn/op better=lower assume=exact\n" +
-				"Unit base-p50-latency-insn assume=exact\n" +
-				"Unit base-p90-latency-insn assume=exact\n" +
-				"Unit base-p99-latency-insn assume=exact\n" +
-				"Unit base-p99.9-latency-insn assume=exact\n" +
-				"Unit base-max-latency-insn assume=exact\n" +
-				"Unit p50-latency-insn better=lower assume=exact\n" +
-				"Unit p90-latency-insn better=lower assume=exact\n" +
-				"Unit p99-latency-insn better=lower assume=exact\n" +
-				"Unit p99.9-latency-insn better=lower assume=exact\n" +
-				"Unit max-latency-insn better=lower assume=exact\n" +
+				"Unit reported-insn/op assume=exact slack=5%\n" +
+				"Unit true-insn/op assume=exact slack=5%\n" +
+				"Unit bias-insn/op assume=exact slack=20\n" +
+				"Unit bpf-insn/op assume=exact slack=5%\n" +
+				"Unit insn/op better=lower assume=exact slack=1%\n" +
+				"Unit insn/word better=lower assume=exact slack=1%\n" +
+				"Unit loop-insn/word better=lower assume=exact slack=1%\n" +
+				"Unit whole-insn/op better=lower assume=exact slack=1%\n" +
+				"Unit insn/line better=lower assume=exact slack=1%\n" +
+				"Unit base-insn/pair better=lower assume=exact slack=1%\n" +
+				"Unit probed-insn/pair better=lower assume=exact slack=1%\n" +
+				"Unit overhead-insn/pair better=lower assume=exact slack=3%\n" +
+				"Unit hooks-insn/pair better=lower assume=exact slack=1%\n" +
+				"Unit base-p50-latency-insn assume=exact slack=5%\n" +
+				"Unit base-p90-latency-insn assume=exact slack=5%\n" +
+				"Unit base-p99-latency-insn assume=exact slack=5%\n" +
+				"Unit base-p99.9-latency-insn assume=exact slack=5%\n" +
+				"Unit base-max-latency-insn assume=exact slack=5%\n" +
+				"Unit p50-latency-insn better=lower assume=exact slack=5%\n" +
+				"Unit p90-latency-insn better=lower assume=exact slack=5%\n" +
+				"Unit p99-latency-insn better=lower assume=exact slack=5%\n" +
+				"Unit p99.9-latency-insn better=lower assume=exact slack=5%\n" +
+				"Unit max-latency-insn better=lower assume=exact slack=5%\n" +
 				"Unit calls-issued assume=exact\n" +
 				"Unit calls-counted assume=exact\n" +
 				"Unit calls-reported assume=exact\n" +
@@ -185,14 +188,14 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit missed better=lower assume=exact\n" +
 				"Unit catches-lost-1-in better=higher assume=exact\n" +
 				"Unit catches-untimed-1-in better=higher assume=exact\n" +
-				"Unit catches-insn/op better=lower assume=exact\n" +
-				"Unit catches-percent better=lower assume=exact\n" +
+				"Unit catches-insn/op better=lower assume=exact slack=20\n" +
+				"Unit catches-percent better=lower assume=exact slack=5\n" +
 				"Unit catches-verdict-1-in better=higher assume=exact\n" +
 				"Unit precision better=higher assume=exact\n" +
 				"Unit recall better=higher assume=exact\n",
-			row: []string{"306 base-insn/op", "9999.1 achieved-calls/s", "4945 latest-start-ns", "300 insn/op", "3 insn/word", "853 overhead-insn/op"},
+			row: []string{"306 base-insn/op", "9999.1 achieved-calls/s", "4945 latest-start-ns", "300 insn/op", "3 insn/word", "853 overhead-insn/pair"},
 		},
-		TCG:    {units: unitsOfTime, row: []string{"306 base-ns/op", "68 true-ns/op", "300 ns/op", "3 ns/word", "853 overhead-ns/op"}},
+		TCG:    {units: unitsOfTime, row: []string{"306 base-ns/op", "68 true-ns/op", "300 ns/op", "3 ns/word", "853 overhead-ns/pair"}},
 		KVM:    {units: unitsOfTime, row: []string{"306 base-ns/op"}},
 		Native: {units: unitsOfTime, row: []string{"306 base-ns/op"}},
 	} {
@@ -233,7 +236,10 @@ const unitsOfTime = "Unit base-ns/op better=lower\n" +
 	"Unit loop-ns/word better=lower\n" +
 	"Unit whole-ns/op better=lower\n" +
 	"Unit ns/line better=lower\n" +
-	"Unit hooks-ns/op better=lower\n" +
+	"Unit base-ns/pair better=lower\n" +
+	"Unit probed-ns/pair better=lower\n" +
+	"Unit overhead-ns/pair better=lower\n" +
+	"Unit hooks-ns/pair better=lower\n" +
 	"Unit p50-latency-ns better=lower\n" +
 	"Unit p90-latency-ns better=lower\n" +
 	"Unit p99-latency-ns better=lower\n" +

@@ -133,6 +133,7 @@ func (r *Report) compareRow(both pair, units benchfmt.UnitMetadataMap) (noisy []
 		c.Exact = exact(units, unit, both.old.env)
 		if c.Exact {
 			c.judgeExact(old, next)
+			c.loosen(slackBetween(units, unit, both))
 		} else {
 			c.measure(old, next)
 			noisy = append(noisy, c)
@@ -154,6 +155,22 @@ func exact(units benchfmt.UnitMetadataMap, unit string, env []results.Config) bo
 		return m.Value == "exact"
 	}
 	return asMap(env)["clock"] == results.ClockICount
+}
+
+// slackBetween is what the files say of exact values of a unit, where it is not
+// known that the same suite found both.
+func slackBetween(units benchfmt.UnitMetadataMap, unit string, both pair) results.Slack {
+	if suite := both.old.revisions["suite"]; suite != "" && suite == both.next.revisions["suite"] {
+		return ""
+	}
+	return slackOf(units, unit)
+}
+
+func slackOf(units benchfmt.UnitMetadataMap, unit string) results.Slack {
+	if m := units.Get(unit, "slack"); m != nil {
+		return results.Slack(m.Value)
+	}
+	return ""
 }
 
 // better is what the files say, or what is known of units: those that go test

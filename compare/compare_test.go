@@ -200,6 +200,37 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// What different builds of the suite make differ is no change, and from one build
+// any difference is.
+func TestSlack(t *testing.T) {
+	file := func(suite, value string) string {
+		if suite != "" {
+			suite = "suite: " + suite + "\n"
+		}
+		return "kernel: 6.1\nclock: icount\n" + suite + "Unit insn/word better=lower assume=exact slack=1%\nBenchmarkScan 1 " + value + " insn/word\n"
+	}
+	for _, test := range []struct {
+		old, next, value string
+		want             Verdict
+	}{
+		{"a", "a", "2.001", Worse},
+		{"a", "b", "2.001", Same},
+		{"a", "b", "1.985", Same},
+		{"a", "b", "2.03", Worse},
+		{"a", "b", "1.97", Better},
+		{"", "", "2.001", Same},
+		{"a", "", "2.03", Worse},
+	} {
+		r := compared(t, file(test.old, "2"), file(test.next, test.value), usual())
+		if got := r.Comparisons[0].Verdict; got != test.want {
+			t.Errorf("2 of suite %q and %s of %q: %s, want %s", test.old, test.value, test.next, got, test.want)
+		}
+	}
+	if _, err := Read(strings.NewReader(strings.Replace(file("a", "2"), "1%", "much", 1)), "x.txt"); err == nil || !strings.Contains(err.Error(), "slack") {
+		t.Errorf("error %v for a slack that is none", err)
+	}
+}
+
 // What go test prints is read as it is, all packages of it.
 func TestGoTest(t *testing.T) {
 	const text = `goos: linux

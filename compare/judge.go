@@ -73,6 +73,14 @@ func (c *Comparison) judgeExact(old, next []float64) {
 	c.Verdict = c.direction()
 }
 
+// loosen takes a difference of exact values back that different builds of the
+// suite make.
+func (c *Comparison) loosen(slack results.Slack) {
+	if differ := c.Verdict == Worse || c.Verdict == Better || c.Verdict == Changed; differ && slack.Covers(c.Old.Value, c.New.Value) {
+		c.Verdict, c.Why = Same, fmt.Sprintf("different builds of the suite find figures up to %s apart", slack)
+	}
+}
+
 // direction is the verdict on figures of which it is known whether they differ.
 func (c *Comparison) direction() Verdict {
 	if c.Old.Value == c.New.Value {

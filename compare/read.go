@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchunit"
+
+	"kprof-bench/results"
 )
 
 // Set is what one file holds.
@@ -107,6 +109,12 @@ func (s *Set) add(res *benchfmt.Result) error {
 func (s *Set) checkUnits() error {
 	allowed := map[string][2]string{"better": {"lower", "higher"}, "assume": {"exact", "nothing"}}
 	for key, m := range s.units {
+		if key.Key == "slack" {
+			if err := results.Slack(m.Value).Check(); err != nil {
+				_, line := m.Pos()
+				return fmt.Errorf("read results: %s:%d: unit %s: %w", s.Name, line, m.OrigUnit, err)
+			}
+		}
 		want, known := allowed[key.Key]
 		if known && m.Value != want[0] && m.Value != want[1] {
 			_, line := m.Pos()

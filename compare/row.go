@@ -18,7 +18,7 @@ var environment = []string{
 
 // revisions are the keys that say what was measured. They may differ between
 // files, which are compared for that, but not within one.
-var revisions = []string{"module", "testbed", "commit"}
+var revisions = []string{"module", "testbed", "suite", "commit"}
 
 // about are keys that follow from others or say nothing of the figures.
 var about = []string{"features", "date", "commit-time", "subject", "rows", "note"}

@@ -12,8 +12,10 @@ import (
 // Row is all that a file has of one benchmark in one environment.
 type Row struct {
 	// Name has the parameters, and what else tells the row from others of the file.
-	Name  string
-	Env   []results.Config
+	Name string
+	Env  []results.Config
+	// Suite is the build of the suite that measured it, "" if it is not known.
+	Suite string
 	Units []Samples
 }
 
@@ -21,7 +23,9 @@ type Row struct {
 type Samples struct {
 	Unit, Better string // Better as in [Comparison]
 	Exact        bool
-	Values       []float64
+	// Slack is for exact values that different builds of the suite found.
+	Slack  results.Slack
+	Values []float64
 }
 
 // Rows returns the rows of a file in its order. The error is for a file that
@@ -33,10 +37,10 @@ func (s *Set) Rows() ([]Row, error) {
 	}
 	var all []Row
 	for _, r := range rows {
-		row := Row{Name: r.name, Env: r.env}
+		row := Row{Name: r.name, Env: r.env, Suite: r.revisions["suite"]}
 		for _, one := range r.series {
 			unit, values, _ := inOneUnit(one, one)
-			row.Units = append(row.Units, Samples{unit, better(s.units, unit), exact(s.units, unit, r.env), values})
+			row.Units = append(row.Units, Samples{unit, better(s.units, unit), exact(s.units, unit, r.env), slackOf(s.units, unit), values})
 		}
 		all = append(all, row)
 	}

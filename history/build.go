@@ -30,7 +30,7 @@ func (h *History) Series() []Series {
 					at[k] = one
 					all = append(all, one)
 				}
-				one.add(run, s)
+				one.add(run, row.Suite, s)
 			}
 		}
 	}
@@ -57,9 +57,11 @@ func finished(all []*Series) []Series {
 }
 
 // add takes in what a run has. What the newest run says of the unit holds.
-func (s *Series) add(run *Run, samples compare.Samples) {
-	s.Better, s.Exact = samples.Better, samples.Exact
-	s.Points = append(s.Points, pointOf(run, samples))
+func (s *Series) add(run *Run, suite string, samples compare.Samples) {
+	s.Better, s.Exact, s.slack = samples.Better, samples.Exact, samples.Slack
+	p := pointOf(run, samples)
+	p.suite = suite
+	s.Points = append(s.Points, p)
 }
 
 // pointOf is the median of samples and its interval, or if they are too few for one
@@ -78,11 +80,7 @@ func pointOf(run *Run, samples compare.Samples) Point {
 func (s *Series) changes() []Change {
 	var all []Change
 	if s.Exact {
-		for i := 1; i < len(s.Points); i++ {
-			if before, after := s.Points[i-1].Value, s.Points[i].Value; before != after {
-				all = append(all, Change{Kind: Step, From: i - 1, At: i, Before: before, After: after})
-			}
-		}
+		all = s.differences()
 	} else {
 		for _, c := range changepoint.Find(s.values(), changepoint.Options{}) {
 			all = append(all, Change{Kind(c.Kind), c.From, c.At, c.Before, c.After, c.P, ""})
@@ -90,6 +88,24 @@ func (s *Series) changes() []Change {
 	}
 	for i, c := range all {
 		all[i].Verdict = s.verdict(c.Before, c.After)
+	}
+	return all
+}
+
+// differences are the changes of exact figures. Where the suite is another one, or
+// not known, the slack is measured from where the last change was, so that many
+// small ones are not overlooked.
+func (s *Series) differences() []Change {
+	var all []Change
+	since := 0 // the first point that is like the one before
+	for i := 1; i < len(s.Points); i++ {
+		before, p := s.Points[i-1], s.Points[i]
+		other := p.suite == "" || p.suite != before.suite
+		if before.Value == p.Value || other && s.slack.Covers(s.Points[since].Value, p.Value) {
+			continue
+		}
+		all = append(all, Change{Kind: Step, From: i - 1, At: i, Before: before.Value, After: p.Value})
+		since = i
 	}
 	return all
 }

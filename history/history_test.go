@@ -214,6 +214,32 @@ func TestExact(t *testing.T) {
 	}
 }
 
+// Builds of the suite differ by as much as the slack, from where the last change was.
+func TestSlack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "history")
+	for i, night := range []struct {
+		suite string
+		value float64
+	}{
+		{"a", 100}, {"b", 100.9}, {"b", 101}, {"c", 100.5}, {"d", 101.4}, {"e", 101.9}, {"e", 101.9}, {"f", 101},
+	} {
+		f := run("6.1", "icount", "insn/op", night.value)
+		f.Env = append(f.Env, results.Config{Key: "suite", Value: night.suite})
+		f.Units[0].Slack = "1%"
+		add(t, dir, i, f)
+	}
+	var got []string
+	for _, s := range open(t, dir).Series() {
+		for _, c := range s.Changes {
+			got = append(got, fmt.Sprintf("%d: %v -> %v", c.At, c.Before, c.After))
+		}
+	}
+	// At 2 the suite is the same. At 4 it is within 1 % of 101, and so is all since.
+	if diff := cmp.Diff([]string{"2: 100.9 -> 101"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // A figure with a sign is worse if it is further from zero.
 func TestSigned(t *testing.T) {
 	dir := t.TempDir()

@@ -25,6 +25,8 @@ type Series struct {
 	Exact   bool
 	Points  []Point
 	Changes []Change
+
+	slack results.Slack // for exact values of different builds of the suite
 }
 
 // Point is a run's value in a series.
@@ -32,6 +34,8 @@ type Point struct {
 	Run       *Run
 	Value     float64 // the median of the run's samples
 	Low, High float64 // its 95 % interval; both Value where it is exact
+
+	suite string // the build of the suite that measured it, "" if it is not known
 }
 
 // Kind tells what a change looks like.

@@ -97,6 +97,10 @@ func checkUnits(units []Unit) error {
 			return fmt.Errorf("unit %q is the same as unit %q", u.Name, seen[base])
 		case u.Better != "" && u.Better != "lower" && u.Better != "higher":
 			return fmt.Errorf("unit %q: better is %q, must be lower, higher or empty", u.Name, u.Better)
+		case u.Slack != "" && !u.Exact:
+			return fmt.Errorf("unit %q: slack is that of exact values", u.Name)
+		case u.Slack.Check() != nil:
+			return fmt.Errorf("unit %q: %w", u.Name, u.Slack.Check())
 		case u.Better == "" && !u.Exact:
 			return fmt.Errorf("unit %q: nothing is said about it, leave it out", u.Name)
 		case len(u.Name) > maxLine/2:

@@ -34,6 +34,9 @@ func (f *File) OnClock(clock string) *File {
 		if insn.MatchString(u.Name) && clock != ClockICount {
 			u.Name, u.Exact = UnitOn(clock, u.Name), false
 		}
+		if clock != ClockICount {
+			u.Slack = ""
+		}
 		if u.Better != "" || u.Exact {
 			g.Units = append(g.Units, u)
 		}

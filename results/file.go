@@ -30,6 +30,8 @@ type Unit struct {
 	Better string // "lower", "higher", or "" for neither
 	// Exact values repeat to the digit, so one of each is enough to compare.
 	Exact bool
+	// Slack is for exact values that different builds of the suite found.
+	Slack Slack
 }
 
 // Row is a measurement.

@@ -97,7 +97,7 @@ type reading struct {
 // other keys for the future; they are skipped.
 func (r *reading) addUnit(m *benchfmt.UnitMetadata) {
 	exact := m.Key == "assume" && m.Value == "exact"
-	if m.Key != "better" && !exact {
+	if m.Key != "better" && m.Key != "slack" && !exact {
 		return
 	}
 	i := slices.IndexFunc(r.units, func(u Unit) bool { return u.Name == m.OrigUnit })
@@ -105,9 +105,12 @@ func (r *reading) addUnit(m *benchfmt.UnitMetadata) {
 		i = len(r.units)
 		r.units = append(r.units, Unit{Name: m.OrigUnit})
 	}
-	if exact {
+	switch {
+	case exact:
 		r.units[i].Exact = true
-	} else {
+	case m.Key == "slack":
+		r.units[i].Slack = Slack(m.Value)
+	default:
 		r.units[i].Better = m.Value
 	}
 }

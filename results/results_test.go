@@ -267,7 +267,7 @@ func TestOnClock(t *testing.T) {
 	f.Units = append(f.Units, Unit{Name: "missed", Better: "lower", Exact: true}, Unit{Name: "insn/word", Exact: true})
 	was := text(t, f)
 	g := f.OnClock("kvm")
-	want := []Unit{{"overhead-ns/op", "lower", false}, {"missed", "lower", true}}
+	want := []Unit{{Name: "overhead-ns/op", Better: "lower"}, {Name: "missed", Better: "lower", Exact: true}}
 	if diff := cmp.Diff(want, g.Units); diff != "" {
 		t.Errorf("units (-want +got):\n%s", diff)
 	}
@@ -313,7 +313,11 @@ func TestWhatIsWrittenReadsTheSame(t *testing.T) {
 			f.Env = append(f.Env, Config{word("abz-.é") + string(rune('a'+i)), "v" + word("aZ :=/\t\"é#")})
 		}
 		for i := range rnd.IntN(3) {
-			f.Units = append(f.Units, Unit{word("ns/opMB-") + string(rune('A'+i)), []string{"lower", "higher"}[rnd.IntN(2)], rnd.IntN(2) == 0})
+			u := Unit{Name: word("ns/opMB-") + string(rune('A'+i)), Better: []string{"lower", "higher"}[rnd.IntN(2)], Exact: rnd.IntN(2) == 0}
+			if u.Exact && rnd.IntN(2) == 0 {
+				u.Slack = []Slack{"0.5%", "20"}[rnd.IntN(2)]
+			}
+			f.Units = append(f.Units, u)
 		}
 		for range 1 + rnd.IntN(4) {
 			r := Row{Name: "N" + word("aZ-_é9"), Iters: 1 + rnd.IntN(1<<40)}

@@ -42,7 +42,8 @@ probe that costs more instructions than before is explained as by explain: a tab
 of the functions that differ follows (on the standard error for json and csv).
 
 Exact units (assume=exact, and all on clock icount that do not say assume=nothing)
-are compared to the digit: any difference is a change. Others are compared by
+are compared to the digit: any difference is a change, but for the unit's slack=
+where other builds of the suite (suite:) measured. Others are compared by
 their medians: a change must be significant in a Mann-Whitney test, at --alpha
 after Holm's correction for the number of tests, and be --floor or more. Where
 the samples are too few to ever be significant it is said how many are needed.

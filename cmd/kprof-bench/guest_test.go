@@ -151,7 +151,7 @@ func wantCheapPairs(t *testing.T, f *results.File) {
 	if i < 0 {
 		t.Fatal("there is no row about vmalloc() and vfree()")
 	}
-	overhead, hooks := value(t, f.Rows[i], "overhead-insn/op"), value(t, f.Rows[i], "hooks-insn/op")
+	overhead, hooks := value(t, f.Rows[i], "overhead-insn/pair"), value(t, f.Rows[i], "hooks-insn/pair")
 	if !(0 < hooks && hooks < overhead && overhead <= 860) {
 		t.Errorf("%s: a pair costs %v instructions more, 860 at the most are wanted, and hooks alone %v", setting(t, f, "kernel"), overhead, hooks)
 	}

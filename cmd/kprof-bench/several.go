@@ -90,7 +90,7 @@ var kernelViews = []kernelView{
 		{"prec/recall", rightCell},
 	}},
 	{"VmallocPair", "vmalloc and vfree, in insn", pairLabel, []kernelColumn{
-		{"overhead", valueCell("overhead-insn/op")}, {"of it hooks", valueCell("hooks-insn/op")},
+		{"overhead", valueCell("overhead-insn/pair")}, {"of it hooks", valueCell("hooks-insn/pair")},
 	}},
 }
 

@@ -85,8 +85,8 @@ var views = []view{
 		{"catches 1 in", "catches-verdict-1-in"},
 	}},
 	{"VmallocPair", "vmalloc and vfree, in insn", pairLabel, []column{
-		{"base", "base-insn/op"}, {"probed", "probed-insn/op"}, {"overhead", "overhead-insn/op"},
-		{"of it empty hooks", "hooks-insn/op"},
+		{"base", "base-insn/pair"}, {"probed", "probed-insn/pair"}, {"overhead", "overhead-insn/pair"},
+		{"of it empty hooks", "hooks-insn/pair"},
 	}},
 }
 

@@ -30,7 +30,7 @@ func specimen(clock bench.Clock) *bench.Result {
 		Rows: []results.Row{
 			{
 				Name: "VmallocPair", Params: []results.Param{{Key: "size", Value: "4096"}}, Iters: 400,
-				Values: []results.Value{unit(8141, "base-insn/op"), unit(8994, "probed-insn/op"), unit(853, "overhead-insn/op")},
+				Values: []results.Value{unit(8141, "base-insn/pair"), unit(8994, "probed-insn/pair"), unit(853, "overhead-insn/pair")},
 			},
 			{
 				Name: "LeakScan", Params: []results.Param{{Key: "region", Value: "directmap"}, {Key: "blocks", Value: "1003"}}, Iters: 1,
@@ -172,7 +172,7 @@ func TestDeterminism(t *testing.T) {
 		"another backend": {func(r *bench.Result) { r.Rows[2].Params[2].Value = "fprobe" },
 			"row 3 is not Probe/func=tb_work/n=1/backend=kretprobe/rate=max twice"},
 		"a value less": {func(r *bench.Result) { r.Rows[0].Values = r.Rows[0].Values[:2] },
-			"VmallocPair/size=4096 is 853 and then 0 overhead-insn/op"},
+			"VmallocPair/size=4096 is 853 and then 0 overhead-insn/pair"},
 		"a row less":    {func(r *bench.Result) { r.Rows = r.Rows[:3] }, "row 4 is not Probe/func=sys_read/backend=kretprobe/rate=10000-per-s twice"},
 		"a row more":    {func(r *bench.Result) { r.Rows = append(r.Rows, r.Rows[0]) }, "there are 4 rows and then 5"},
 		"other details": {func(r *bench.Result) { r.Checks[1].Detail = "" }, "the checks do not say the same"},
