@@ -24,7 +24,7 @@ import (
 // word of an arena of the testbed's is kept.
 var costs = map[string][]string{
 	"Probe":       {"overhead-insn/op", "missed"},
-	"VmallocPair": {"overhead-insn/pair", "hooks-insn/pair"},
+	"VmallocPair": {"hooks-insn/pair"},
 	"LeakScan":    {"insn/word", "precision", "recall"},
 }
 
@@ -33,8 +33,8 @@ const arena = "64MiB"
 
 // Of returns the part of the results that a baseline keeps: what calls of
 // getpid and of the testbed's functions cost, whose overheads repeat to the
-// digit whatever else the suite does, vmalloc and its vfree, and a scan. It is
-// an error if the results have nothing of it, or are not exact.
+// digit whatever else the suite does, the hooks of a vmalloc and its vfree, and a
+// scan. It is an error if the results have nothing of it, or are not exact.
 func Of(f *results.File) (*results.File, error) {
 	if clock := value(f, "clock"); clock != results.ClockICount {
 		return nil, fmt.Errorf("a baseline is in instructions, and the results are of clock %s: measure on clock %s", clock, results.ClockICount)

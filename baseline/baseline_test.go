@@ -34,12 +34,11 @@ BenchmarkProbe/func=sys_clone/backend=direct  10  100000 base-insn/op  55 overhe
 `
 
 const kept = env + `Unit overhead-insn/op better=lower assume=exact
-Unit overhead-insn/pair better=lower assume=exact slack=3%
 Unit hooks-insn/pair better=lower assume=exact slack=1%
 Unit missed better=lower assume=exact
 Unit insn/word better=lower assume=exact slack=0.5%
 BenchmarkLeakScan/region=64MiB/blocks=9  1  2.6 insn/word
-BenchmarkVmallocPair/size=4096  10  700 overhead-insn/pair  400 hooks-insn/pair
+BenchmarkVmallocPair/size=4096  10  400 hooks-insn/pair
 BenchmarkProbe/func=tb_work/n=1/backend=direct  10  29 overhead-insn/op  0 missed
 BenchmarkProbe/func=sys_getpid/backend=direct  10  25 overhead-insn/op  0 missed
 `

@@ -168,7 +168,7 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit insn/line better=lower assume=exact slack=1%\n" +
 				"Unit base-insn/pair better=lower assume=exact slack=1%\n" +
 				"Unit probed-insn/pair better=lower assume=exact slack=1%\n" +
-				"Unit overhead-insn/pair better=lower assume=exact slack=3%\n" +
+				"Unit overhead-insn/pair better=lower assume=exact slack=5%\n" +
 				"Unit hooks-insn/pair better=lower assume=exact slack=1%\n" +
 				"Unit base-p50-latency-insn assume=exact slack=5%\n" +
 				"Unit base-p90-latency-insn assume=exact slack=5%\n" +

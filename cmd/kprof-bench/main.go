@@ -76,6 +76,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		explainCommand(),
 		historyCommand(),
 		peersCommand(),
+		nightlyCommand(),
 		reportCommand(),
 		plotCommand(),
 		execCommand(),
