@@ -21,6 +21,9 @@ func (c Code) symbols(image []kernels.Symbol, m *Modules) (*explain.Symbols, err
 	}
 	areas := []explain.Area{kernel}
 	for name, sections := range c.Modules {
+		if len(sections) == 0 {
+			continue // it is not loaded
+		}
 		of := map[string]*kmod.Module{kmod.ProfilerModule: m.Profiler, kmod.TestbedModule: m.Testbed}[name]
 		own, err := moduleAreas(name, of.Path, sections)
 		if err != nil {

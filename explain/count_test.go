@@ -290,7 +290,7 @@ func TestSymbols(t *testing.T) {
 	s, err := NewSymbols(
 		Area{Start: start, End: start + 100, Symbols: []Symbol{
 			{Name: "__ia32_sys_getpid", Address: start, Global: true}, {Name: "__pfx_sys", Address: start}, {Name: "__do_sys_getpid", Address: start},
-			{Name: "__x64_sys_getpid", Address: start, Global: true}, {Name: "sized", Address: start + 10, Size: 5}, {Name: ".Llabel", Address: start + 12},
+			{Name: "__pi_sys", Address: start, Global: true}, {Name: "__x64_sys_getpid", Address: start, Global: true}, {Name: "sized", Address: start + 10, Size: 5}, {Name: ".Llabel", Address: start + 12},
 		}},
 		Area{Start: module, End: module + 10, Module: "profiler", Symbols: []Symbol{{Name: "enter", Address: module + 2}}},
 		Area{Start: module + 10, End: module + 20, Module: "page"})

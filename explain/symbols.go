@@ -73,11 +73,15 @@ func distinct(all []Symbol) []Symbol {
 	return slices.CompactFunc(all, func(a, b Symbol) bool { return a.Address == b.Address })
 }
 
-// rank is lower for better names. A system call without arguments has one function
-// under the names of both kinds of programs, of which those of 32 bits are rare.
+// aliases begin names by which a function is hardly known: system calls without
+// arguments have one for programs of 32 bits, and code that runs before the kernel is
+// at its place one of its own.
+var aliases = []string{"__ia32_", "__pi_"}
+
+// rank is lower for better names.
 func rank(s Symbol) int {
 	switch {
-	case strings.HasPrefix(s.Name, "__ia32_"):
+	case slices.ContainsFunc(aliases, func(p string) bool { return strings.HasPrefix(s.Name, p) }):
 		return 2
 	case s.Global:
 		return 0
