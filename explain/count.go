@@ -15,7 +15,7 @@ import "strings"
 // to is not known; its functions are counted as those of the first.
 func Count(steps []*Insn, s *Symbols) *Node {
 	root := &Node{Name: UserSpace}
-	n := nest{symbols: s, root: root, frames: []frame{{node: root}}}
+	n := nest{symbols: s, frames: []frame{{node: root}}}
 	var before *Insn
 	for _, i := range steps {
 		n.step(before, i)
@@ -35,7 +35,6 @@ type frame struct {
 
 type nest struct {
 	symbols *Symbols
-	root    *Node
 	frames  []frame // the first is user space, and never ends
 }
 

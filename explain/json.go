@@ -17,7 +17,7 @@ type Difference interface {
 	Check() error
 }
 
-// Graph returns a difference as it is drawn.
+// graphOf is a difference as it is drawn.
 func graphOf(d Difference) Graph {
 	t := d.Table()
 	return Graph{Title: t.Name, Root: d.Diff(), Calls: t.Calls}

@@ -2,10 +2,7 @@
 
 package explain
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Rounds returns what was executed in each of n rounds, from behind the reading of
 // the time stamp counter that begins it to the one that ends it, as user space
@@ -45,14 +42,11 @@ func WithoutFaulted(steps []*Insn, s *Symbols) []*Insn {
 			entries[at] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(steps), faulted(steps, entries))
-}
-
-// faulted is for one pass over all steps in order.
-func faulted(steps []*Insn, entries map[uint64]bool) func(*Insn) bool {
-	i := -1
-	return func(*Insn) bool {
-		i++
-		return i+1 < len(steps) && entries[steps[i+1].PC]
+	var left []*Insn
+	for i, step := range steps {
+		if i+1 == len(steps) || !entries[steps[i+1].PC] {
+			left = append(left, step)
+		}
 	}
+	return left
 }

@@ -157,19 +157,15 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w: %w: %s", errNoResume, err, p.said()))
 		}
 	}
-	var t *tracer
-	if cfg.OnTrace != nil {
-		if t, err = startTracer(f.monitor, f.trace, f.tracePath, cfg.OnTrace, p.kill); err != nil {
-			p.kill()
-			return nil, fmt.Errorf("guest: %w", err)
-		}
+	tracer, err := f.startTracer(cfg, p)
+	if err != nil {
+		p.kill()
+		return nil, fmt.Errorf("guest: %w", err)
 	}
 	s := &session{cfg: cfg, started: begin}
 	s.watch(ctx, &qemuMachine{process: p, console: tail{r: f.console}, results: tail{r: f.results}})
-	if t != nil {
-		if err := t.wait(); err != nil {
-			return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w", err))
-		}
+	if err := tracer.wait(); err != nil {
+		return nil, cmp.Or(cancelled(ctx), fmt.Errorf("guest: %w", err))
 	}
 	if s.stopped == stopCancel {
 		return nil, cancelled(ctx)

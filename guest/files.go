@@ -31,7 +31,7 @@ type portFiles struct {
 	console, results *os.File
 	monitor          *qmp
 	far              *os.File // QEMU's end of the monitor
-	trace            *os.File // what QEMU writes of a guest that is traced
+	trace            *os.File // what QEMU writes of a guest that is traced, or nil
 	tracePath        string
 }
 

@@ -27,6 +27,14 @@ type tracer struct {
 	err  error // read after done
 }
 
+// startTracer returns nil if the guest is not to be traced.
+func (f *portFiles) startTracer(cfg Config, p *process) (*tracer, error) {
+	if cfg.OnTrace == nil {
+		return nil, nil
+	}
+	return startTracer(f.monitor, f.trace, f.tracePath, cfg.OnTrace, p.kill)
+}
+
 // startTracer follows the guest until QEMU is gone. If that fails it calls kill,
 // because the guest stands still then.
 func startTracer(q *qmp, log *os.File, path string, on func([]byte), kill func()) (*tracer, error) {
@@ -45,6 +53,9 @@ func startTracer(q *qmp, log *os.File, path string, on func([]byte), kill func()
 
 // wait returns what went wrong, once QEMU is gone.
 func (t *tracer) wait() error {
+	if t == nil {
+		return nil
+	}
 	<-t.done
 	return t.err
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // fakeMonitor answers commands for people, and notes them.
@@ -70,7 +71,10 @@ func startFake(t *testing.T, said func(string) string) (m *fakeMonitor, tr *trac
 	t.Cleanup(func() { log.Close() })
 	m = &fakeMonitor{far: far, in: json.NewDecoder(far), said: said}
 	texts, killed = new([]string), new(bool)
-	tr, err = startTracer(q, log, "/log", func(text []byte) { *texts = append(*texts, string(text)) }, func() { *killed = true; far.Close() })
+	tr, err = startTracer(q, log, "/log", func(text []byte) { *texts = append(*texts, string(text)) }, func() {
+		*killed = true
+		_ = unix.Shutdown(int(far.Fd()), unix.SHUT_RDWR)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,10 +12,7 @@ import (
 
 // tables makes an image with a table of symbols as scripts/kallsyms.c of several
 // versions of Linux does. Every token is a character, as in its array of tokens.
-type tables struct {
-	image []byte
-	start uint64
-}
+type tables struct{ image []byte }
 
 func (b *tables) align(n int) {
 	for len(b.image)%n != 0 {
