@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"kprof-bench/bench"
 	"kprof-bench/explain"
@@ -119,6 +120,8 @@ func (f *explainFlags) options(args []string) (o bench.Options, err error) {
 		return o, err
 	}
 	switch {
+	case slices.Contains(f.funcs, bench.AllFuncs):
+		return o, errors.New("--funcs: to explain all functions at once would take gigabytes; name some")
 	case f.cold:
 		return o, errors.New("--cold boots a guest, and only one from a snapshot can be traced; leave it out")
 	case len(args) == 2 && f.out != "":

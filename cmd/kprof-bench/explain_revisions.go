@@ -3,12 +3,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"kprof-bench/bench"
 	"kprof-bench/explain"
@@ -55,27 +57,31 @@ func (f *hostFlags) revisionHost(ctx context.Context, name, dir string, say func
 	return h, err
 }
 
-// explainBetween explains the revisions that two hosts have, one after the other,
-// and puts what belongs together next to each other.
+// explainBetween explains the revisions that two hosts have, at the same time, and puts
+// what belongs together next to each other.
 func explainBetween(ctx context.Context, hosts [2]bench.Host, names [2]string, o bench.Options) ([]*explain.Between, error) {
-	var found [2]map[string]*explain.Explanation
-	var order []string
+	var found [2]*bench.Explained
+	var errs [2]error
+	var wg sync.WaitGroup
 	for i, h := range hosts {
-		e, err := h.Explain(ctx, o)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", names[i], err)
-		}
-		found[i] = map[string]*explain.Explanation{}
-		order = nil
-		for _, x := range e.Explanations {
-			found[i][x.Name()] = x
-			order = append(order, x.Name())
-		}
+		wg.Go(func() {
+			if found[i], errs[i] = h.Explain(ctx, o); errs[i] != nil {
+				errs[i] = fmt.Errorf("%s: %w", names[i], errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	if err := cmp.Or(errs[0], errs[1]); err != nil {
+		return nil, err
+	}
+	old := map[string]*explain.Explanation{}
+	for _, e := range found[0].Explanations {
+		old[e.Name()] = e
 	}
 	var all []*explain.Between
-	for _, name := range order {
-		if old := found[0][name]; old != nil {
-			all = append(all, &explain.Between{Old: old, New: found[1][name], OldName: names[0], NewName: names[1]})
+	for _, e := range found[1].Explanations {
+		if before := old[e.Name()]; before != nil {
+			all = append(all, &explain.Between{Old: before, New: e, OldName: names[0], NewName: names[1]})
 		}
 	}
 	if len(all) == 0 {
