@@ -119,22 +119,22 @@ func explainAll(k *kernels.Kernel, m *Modules, traces []Traced, logs [][]byte) (
 	}
 	var all []*explain.Explanation
 	var parser explain.Parser
-	bases, bare := map[string]*explain.Node{}, map[string]Traced{}
+	bases, bare, strange := map[string]*explain.Node{}, map[string]Traced{}, map[string]string{}
 	var order []string
 	for i, t := range traces {
-		root, err := t.count(&parser, logs[i], image, m)
+		root, unusual, err := t.count(&parser, logs[i], image, m)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", t.Func, byBackend(t.Backend), err)
 		}
 		if t.Backend == "" {
-			bases[t.Func], bare[t.Func] = root, t
+			bases[t.Func], bare[t.Func], strange[t.Func] = root, t, unusual
 			order = append(order, t.Func)
 			continue
 		}
 		without := bare[t.Func]
 		all = append(all, &explain.Explanation{
 			Func: t.Func, Backend: string(t.Backend), Calls: t.Calls, Base: bases[t.Func], Probed: root,
-			Measured: t.PerCall - without.PerCall, MeasuredBase: without.PerCall, Unusual: cmp.Or(without.unusual(), t.unusual()),
+			Measured: t.PerCall - without.PerCall, MeasuredBase: without.PerCall, Unusual: cmp.Or(strange[t.Func], unusual),
 		})
 	}
 	slices.SortStableFunc(all, func(a, b *explain.Explanation) int {
@@ -143,27 +143,31 @@ func explainAll(k *kernels.Kernel, m *Modules, traces []Traced, logs [][]byte) (
 	return all, nil
 }
 
-// count makes a tree of the round that took what a call usually takes.
-func (t Traced) count(p *explain.Parser, log []byte, image []kernels.Symbol, m *Modules) (*explain.Node, error) {
+// count makes a tree of the round that took what a call usually takes, and says if
+// there is none, or if it is not all of it.
+func (t Traced) count(p *explain.Parser, log []byte, image []kernels.Symbol, m *Modules) (root *explain.Node, unusual string, err error) {
 	symbols, err := t.Code.symbols(image, m)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	steps, err := p.Parse(log)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	rounds, err := explain.Rounds(explain.WithoutFaulted(steps, symbols), len(t.Ticks))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	i := t.usual()
 	if i < 0 {
-		return nil, errors.New("no rounds were traced")
+		return nil, "", errors.New("no rounds were traced")
 	}
-	root := explain.Count(rounds[i], symbols)
+	root = explain.Count(rounds[i], symbols)
 	root.Self -= int(t.LoopTicks) // of the engine that makes the calls
-	return root, nil
+	if n := len(rounds[i]); uint64(n) != t.Ticks[i] {
+		return root, fmt.Sprintf("%s QEMU has written down %d instructions, and the clock has counted %d", byBackend(t.Backend), n, t.Ticks[i]), nil
+	}
+	return root, t.unusual(), nil
 }
 
 // usual is the round whose calls took what a call takes by the experiment, or that
@@ -193,6 +197,6 @@ func (t Traced) unusual() string {
 	if i := t.usual(); i >= 0 && round3(all[i]) == round3(t.PerCall) {
 		return ""
 	}
-	return fmt.Sprintf("%s one takes %g insn, and those that were traced took %g to %g",
+	return fmt.Sprintf("calls differ from each other: %s one takes %g insn, and those that were traced took %g to %g",
 		byBackend(t.Backend), round3(t.PerCall), round3(slices.Min(all)), round3(slices.Max(all)))
 }

@@ -26,8 +26,8 @@ func TestUsualRound(t *testing.T) {
 		"all alike":                   {306, 1, []uint64{338, 338}, 0, "", ""},
 		"an interrupt in the first":   {306, 1, []uint64{9000, 338}, 1, "", ""},
 		"two calls in a round":        {25.5, 2, []uint64{82, 83}, 1, "", Direct},
-		"none as usual":               {300, 1, []uint64{9000, 330, 335}, 1, "with profiler.ko by direct one takes 300 insn, and those that were traced took 298 to 8968", Direct},
-		"none as usual, without them": {299.5, 1, []uint64{332, 333}, 0, "without profiler.ko one takes 299.5 insn, and those that were traced took 300 to 301", ""},
+		"none as usual":               {300, 1, []uint64{9000, 330, 335}, 1, "calls differ from each other: with profiler.ko by direct one takes 300 insn, and those that were traced took 298 to 8968", Direct},
+		"none as usual, without them": {299.5, 1, []uint64{332, 333}, 0, "calls differ from each other: without profiler.ko one takes 299.5 insn, and those that were traced took 300 to 301", ""},
 		"no rounds":                   {300, 1, nil, -1, "", ""},
 	} {
 		tr := Traced{Backend: c.backends, Calls: c.calls, PerCall: c.perCall, Ticks: c.ticks, LoopTicks: 32}

@@ -270,19 +270,33 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// An instruction that faults has not been executed.
+// An instruction that faults has not been executed, but one before code that could not
+// be read has.
 func TestWithoutFaulted(t *testing.T) {
-	steps := trace(`
-		user
-		user+2
+	const handled = `
 		asm_exc_page_fault
 		asm_exc_page_fault+2 iret
-		user+2
-		asm_sysvec_timer iret
-		user+4`)
-	left := WithoutFaulted(steps, symbols(t))
-	if want := slices.Delete(slices.Clone(steps), 1, 2); !slices.Equal(left, want) {
-		t.Errorf("%d instructions are left, want %d", len(left), len(want))
+	`
+	for name, c := range map[string]struct {
+		trace   string
+		without int // the step that is left out, or none below 0
+	}{
+		"data of user space":                  {"user\nuser+2" + handled + "user+2\nuser+4", 1},
+		"data of user space, in the kernel":   {"entry\nentry+2" + handled + "handler\nuser", 1},
+		"code of user space":                  {"user\nuser+2 jump" + handled + "user+4096", -1},
+		"code of user space, after a call":    {"entry sysret" + handled + "user", -1},
+		"code of user space, after another":   {"entry iret" + handled + "user", -1},
+		"an interrupt":                        {"user\nasm_sysvec_timer iret\nuser+2", -1},
+		"data of user space, to the very end": {"user\nuser+2" + handled, 1},
+	} {
+		steps := trace(c.trace)
+		want := steps
+		if c.without >= 0 {
+			want = slices.Delete(slices.Clone(steps), c.without, c.without+1)
+		}
+		if left := WithoutFaulted(steps, symbols(t)); !slices.Equal(left, want) {
+			t.Errorf("%s: %d instructions are left, want %d", name, len(left), len(want))
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ type Explanation struct {
 	// Measured is what the probe adds to a call, timed and not traced, and
 	// MeasuredBase what a call takes without it.
 	Measured, MeasuredBase float64
-	// Unusual says that the calls which were traced did not take what a call
-	// usually takes, and what they took; or nothing.
+	// Unusual says what is known to be wrong with the traces, such as that none is
+	// of a call that took what it usually takes; or nothing.
 	Unusual string
 }
 
@@ -44,7 +44,7 @@ func (e *Explanation) Check() error {
 		err = checkSum(e.Func+" without a probe", perCall(e.Base.Total(), e.Calls), e.MeasuredBase)
 	}
 	if err != nil && e.Unusual != "" {
-		err = fmt.Errorf("%w: calls differ from each other: %s", err, e.Unusual)
+		err = fmt.Errorf("%w: %s", err, e.Unusual)
 	}
 	return err
 }

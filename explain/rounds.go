@@ -44,9 +44,24 @@ func WithoutFaulted(steps []*Insn, s *Symbols) []*Insn {
 	}
 	var left []*Insn
 	for i, step := range steps {
-		if i+1 == len(steps) || !entries[steps[i+1].PC] {
+		if i+1 == len(steps) || !entries[steps[i+1].PC] || fetchFaulted(steps[i:]) {
 			left = append(left, step)
 		}
 	}
 	return left
+}
+
+// fetchFaulted tells whether the first of the steps has done its work, and the next
+// instruction is one that could not be read. Only those of user space may be missing.
+func fetchFaulted(steps []*Insn) bool {
+	first := steps[0]
+	if !first.inUserSpace() {
+		return first.kind == systemRet || first.kind == interruptRet
+	}
+	for _, s := range steps[1:] {
+		if s.inUserSpace() {
+			return s.PC != first.PC
+		}
+	}
+	return false
 }
