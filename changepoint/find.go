@@ -46,9 +46,10 @@ type Options struct {
 	Least int
 }
 
-// Defaults are meant for nightly figures: of ten thousand flat series one has a
-// false alarm, at the most.
-var Defaults = Options{Window: 50, P: 1e-4, Magnitude: 0.005, Least: 3}
+// Defaults are meant for nightly figures: of a hundred thousand flat series one has
+// a false alarm, at the most, and of a thousand that are looked at again every night
+// for 200 nights about one.
+var Defaults = Options{Window: 50, P: 1e-5, Magnitude: 0.005, Least: 3}
 
 // weak is the p value with which a change in a window is considered. It has little
 // influence: what is there by chance is taken out again.

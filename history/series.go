@@ -21,7 +21,7 @@ type Series struct {
 	Env     []results.Config // kernel, clock, cpu, ...
 	Row     string           // full name with parameters, without "Benchmark"
 	Unit    string
-	Better  string // "lower", "higher", or "" for neither
+	Better  string // "lower", "higher", "zero" for nearer to it, or "" for none
 	Exact   bool
 	Points  []Point
 	Changes []Change

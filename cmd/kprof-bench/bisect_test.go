@@ -99,24 +99,51 @@ func TestBisect(t *testing.T) {
 			want = hash
 		}
 	}
-	cmd := command(t, "bisect", "--metric", "overhead-insn/op", "--good", good, "--bad", "main", "--backends", "direct")
-	cmd.Dir = g.dir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, stderr.String())
-	}
+	out := g.kprofBench("bisect", "--metric", "overhead-insn/op", "--good", good, "--bad", "main", "--backends", "direct")
 	const row = "Probe/func=sys_getpid/backend=direct/rate=max"
 	for _, line := range []string{
 		fmt.Sprintf("FOUND: %.12s commit %d\n  %s: 25 -> 26 overhead-insn/op\n", want, culprit, row),
 		"commit 14: skipped: build profiler.ko ",
 		"5 commits of 30 were measured, 1 skipped\n",
 	} {
-		if !strings.Contains(string(out), line) {
+		if !strings.Contains(out, line) {
 			t.Errorf("it does not say %q:\n%s", line, out)
 		}
 	}
+
+	// The history of these commits names the same one, and each is measured once.
+	replay := []string{"history", "replay", want + "~2.." + want, "--only", "overhead", "--backends", "direct"}
+	if out := g.kprofBench(replay...); !strings.HasSuffix(out, "2 of 2 revisions were added to results/history\n") {
+		t.Errorf("history replay: %s", out)
+	}
+	if out := g.kprofBench(replay...); !strings.HasSuffix(out, "0 of 2 revisions were added to results/history\n") {
+		t.Errorf("history replay once more: %s", out)
+	}
+	shown := g.kprofBench("history", "show", "--unit", "overhead-insn/op")
+	for _, line := range []string{
+		fmt.Sprintf(" %.12s commit %d\n  ", want, culprit),
+		"Probe/func=sys_getpid/backend=direct/rate=max  25  -> 26  +4.00%  overhead-insn/op    regression\n",
+		"2 runs, 1 of ",
+		" series, 1 change\n",
+	} {
+		if !strings.Contains(shown, line) {
+			t.Errorf("history show does not say %q:\n%s", line, shown)
+		}
+	}
+}
+
+// kprofBench runs the program in the repository and returns what it prints.
+func (g *gitRepository) kprofBench(args ...string) string {
+	g.t.Helper()
+	cmd := command(g.t, args...)
+	cmd.Dir = g.dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		g.t.Fatalf("%q: %v\n%s\n%s", args, err, out, stderr.String())
+	}
+	return string(out)
 }
 
 // What cannot be searched is said before anything is built.
