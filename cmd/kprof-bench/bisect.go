@@ -73,10 +73,12 @@ type bisection struct {
 	commits []string
 	good    figureOf // in the row that is looked at
 	values  map[string]float64
+	// measured are the figures of a module by the hash of its sources.
+	measured map[string][]figureOf
 }
 
 func (f *bisectFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
-	b := &bisection{bisectFlags: f, p: newProgress(stderr), err: stderr, values: map[string]float64{}}
+	b := &bisection{bisectFlags: f, p: newProgress(stderr), err: stderr, values: map[string]float64{}, measured: map[string][]figureOf{}}
 	b.out = &cleared{b.p, stdout}
 	defer b.p.clear()
 	var err error
@@ -162,19 +164,28 @@ func (b *bisection) compareEnds(ctx context.Context, good, bad string) (float64,
 	return last[b.good.row], nil
 }
 
-// measure returns the figures of a revision.
+// measure returns the figures of a revision. Those of the same sources are known
+// already.
 func (b *bisection) measure(ctx context.Context, commit string) ([]figureOf, error) {
-	r, err := b.measureOnce(ctx, commit, b.o, b.p.of(short(commit)), b.err)
-	if err != nil {
-		return nil, err
-	}
 	var all []figureOf
-	for _, row := range r.File().Rows {
-		if v, ok := row.Value(b.metric); ok && b.rows.MatchString(row.FullName()) {
-			all = append(all, figureOf{row.FullName(), v})
+	err := b.withRevision(ctx, commit, b.p.of(short(commit)), b.err, func(r *revisionRun) error {
+		if known, ok := b.measured[r.module]; ok {
+			all = known
+			return nil
 		}
-	}
-	return all, nil
+		result, err := r.trusted(ctx, b.o)
+		if err != nil {
+			return err
+		}
+		for _, row := range result.File().Rows {
+			if v, ok := row.Value(b.metric); ok && b.rows.MatchString(row.FullName()) {
+				all = append(all, figureOf{row.FullName(), v})
+			}
+		}
+		b.measured[r.module] = all
+		return nil
+	})
+	return all, err
 }
 
 // isBad tells whether a revision has another figure than the good one.
@@ -218,7 +229,7 @@ func (b *bisection) report(ctx context.Context, r bisect.Result, last float64) e
 	if !known {
 		after = last // the bad end has the sources of the last commit
 	}
-	fmt.Fprintf(b.out, "%s of %d were measured, %d skipped\n", plural(r.Tried, "commit"), len(b.commits), r.Skipped)
+	fmt.Fprintf(b.out, "%s of %d were tried, %d skipped\n", plural(r.Tried, "commit"), len(b.commits), r.Skipped)
 	if !r.Found() {
 		fmt.Fprintf(b.out, "COULD NOT TELL: %s: %s -> %s %s by one of\n", b.good.row, figure(b.good.value), figure(after), b.metric)
 		for _, c := range suspects {

@@ -104,7 +104,7 @@ func TestBisect(t *testing.T) {
 	for _, line := range []string{
 		fmt.Sprintf("FOUND: %.12s commit %d\n  %s: 25 -> 26 overhead-insn/op\n", want, culprit, row),
 		"commit 14: skipped: build profiler.ko ",
-		"5 commits of 30 were measured, 1 skipped\n",
+		"5 commits of 30 were tried, 1 skipped\n",
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("it does not say %q:\n%s", line, out)

@@ -68,6 +68,7 @@ func (f *revisionFlags) options() (bench.Options, error) {
 type revisionRun struct {
 	kernelRun
 	name, commit string
+	module       string // the hash of its sources
 	set          *compare.Set
 }
 
@@ -88,9 +89,11 @@ func (f *revisionFlags) revision(ctx context.Context, name, commit, dir string, 
 			return nil, err
 		}
 	}
-	if _, _, err = r.host.Prepare(ctx); err != nil {
+	_, m, err := r.host.Prepare(ctx)
+	if err != nil {
 		return r, &notBuilt{err}
 	}
+	r.module = m.Profiler.Revision
 	return r, nil
 }
 
@@ -111,22 +114,36 @@ func inOneLine(err error) string {
 	return line
 }
 
-// measureOnce builds a revision and measures it once. What is known to be wrong is
-// an error.
-func (f *revisionFlags) measureOnce(ctx context.Context, commit string, o bench.Options, say func(string), stderr io.Writer) (*bench.Result, error) {
-	dir, err := os.MkdirTemp("", "kprof-bench-revision-")
+// measureOnce builds a revision and measures it once.
+func (f *revisionFlags) measureOnce(ctx context.Context, commit string, o bench.Options, say func(string), stderr io.Writer) (result *bench.Result, err error) {
+	err = f.withRevision(ctx, commit, say, stderr, func(r *revisionRun) error {
+		result, err = r.trusted(ctx, o)
+		return err
+	})
+	return result, err
+}
+
+// trusted measures a revision. What is known to be wrong is an error.
+func (r *revisionRun) trusted(ctx context.Context, o bench.Options) (*bench.Result, error) {
+	result, err := r.once(ctx, o)
 	if err != nil {
 		return nil, err
+	}
+	return result, trusted(result)
+}
+
+// withRevision builds a revision and does something with it.
+func (f *revisionFlags) withRevision(ctx context.Context, commit string, say func(string), stderr io.Writer, do func(*revisionRun) error) error {
+	dir, err := os.MkdirTemp("", "kprof-bench-revision-")
+	if err != nil {
+		return err
 	}
 	defer os.RemoveAll(dir)
 	r, err := f.revision(ctx, short(commit), commit, dir, say, stderr)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if r.result, err = r.once(ctx, o); err != nil {
-		return nil, err
-	}
-	return r.result, trusted(r.result)
+	return do(r)
 }
 
 // trusted is an error if a check failed, or none held.
