@@ -154,8 +154,8 @@ func (b *bisection) compareEnds(ctx context.Context, good, bad string) (float64,
 		}
 	}
 	if len(differing) == 0 {
-		return 0, exitError{exitWrong, fmt.Sprintf("%s does not differ: %s have the same in %s and in %s",
-			b.metric, plural(len(before), "row"), b.bisectFlags.good, b.bisectFlags.bad)}
+		return 0, exitError{exitWrong, fmt.Sprintf("%s does not differ from %s to %s (%s)",
+			b.metric, b.bisectFlags.good, b.bisectFlags.bad, plural(len(before), "row"))}
 	}
 	b.good = differing[0]
 	if len(differing) > 1 {

@@ -99,7 +99,8 @@ func TestBisect(t *testing.T) {
 			want = hash
 		}
 	}
-	out := g.kprofBench("bisect", "--metric", "overhead-insn/op", "--good", good, "--bad", "main", "--backends", "direct")
+	g.write(profilerDir+"/NOTES", "not committed")
+	out, stderr := g.kprofBench(0, "bisect", "--metric", "overhead-insn/op", "--good", good, "--bad", "main", "--backends", "direct")
 	const row = "Probe/func=sys_getpid/backend=direct/rate=max"
 	for _, line := range []string{
 		fmt.Sprintf("FOUND: %.12s commit %d\n  %s: 25 -> 26 overhead-insn/op\n", want, culprit, row),
@@ -111,15 +112,23 @@ func TestBisect(t *testing.T) {
 		}
 	}
 
+	if want := "what is not committed is not measured: [\"kmod/profiler/NOTES\"]\n"; !strings.Contains(stderr, want) {
+		t.Errorf("it does not say %q:\n%s", want, stderr)
+	}
+	_, stderr = g.kprofBench(exitWrong, "bisect", "--good", good, "--bad", "main~20", "--backends", "direct")
+	if want := "overhead-insn/op does not differ from " + good + " to main~20 (1 row)\n"; !strings.HasSuffix(stderr, want) {
+		t.Errorf("it does not say %q:\n%s", want, stderr)
+	}
+
 	// The history of these commits names the same one, and each is measured once.
 	replay := []string{"history", "replay", want + "~2.." + want, "--only", "overhead", "--backends", "direct"}
-	if out := g.kprofBench(replay...); !strings.HasSuffix(out, "2 of 2 revisions were added to results/history\n") {
+	if out, _ := g.kprofBench(0, replay...); !strings.HasSuffix(out, "2 of 2 revisions were added to results/history\n") {
 		t.Errorf("history replay: %s", out)
 	}
-	if out := g.kprofBench(replay...); !strings.HasSuffix(out, "0 of 2 revisions were added to results/history\n") {
+	if out, _ := g.kprofBench(0, replay...); !strings.HasSuffix(out, "0 of 2 revisions were added to results/history\n") {
 		t.Errorf("history replay once more: %s", out)
 	}
-	shown := g.kprofBench("history", "show", "--unit", "overhead-insn/op")
+	shown, _ := g.kprofBench(0, "history", "show", "--unit", "overhead-insn/op")
 	for _, line := range []string{
 		fmt.Sprintf(" %.12s commit %d\n  ", want, culprit),
 		"Probe/func=sys_getpid/backend=direct/rate=max  25  -> 26  +4.00%  overhead-insn/op    regression\n",
@@ -132,18 +141,18 @@ func TestBisect(t *testing.T) {
 	}
 }
 
-// kprofBench runs the program in the repository and returns what it prints.
-func (g *gitRepository) kprofBench(args ...string) string {
+// kprofBench runs the program in the repository, which must end with an exit code,
+// and returns what it prints.
+func (g *gitRepository) kprofBench(code int, args ...string) (stdout, stderr string) {
 	g.t.Helper()
 	cmd := command(g.t, args...)
 	cmd.Dir = g.dir
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		g.t.Fatalf("%q: %v\n%s\n%s", args, err, out, stderr.String())
+	var out, err strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != code {
+		g.t.Fatalf("%q: %v, want exit code %d\n%s\n%s", args, e, code, out.String(), err.String())
 	}
-	return string(out)
+	return out.String(), err.String()
 }
 
 // What cannot be searched is said before anything is built.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"kprof-bench/bench"
 	"kprof-bench/history"
@@ -55,57 +56,74 @@ a backend the others are measured.`,
 	return cmd
 }
 
+// replay is one in progress.
+type replay struct {
+	*replayFlags
+	o     bench.Options
+	known *history.History // nil if there is none
+	times map[string]time.Time
+	p     *progress
+	err   io.Writer
+}
+
 func (f *replayFlags) run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := f.revisionFlags.options()
-	if err != nil {
+	r := &replay{replayFlags: f, p: newProgress(stderr), err: stderr}
+	defer r.p.clear()
+	var err error
+	if r.o, err = f.revisionFlags.options(); err != nil {
 		return err
 	}
 	commits, err := f.commits(ctx, args)
 	if err != nil {
 		return err
 	}
-	known, err := f.open(stderr)
-	if err != nil && !history.IsEmpty(err) {
+	if r.times, err = orderedTimes(ctx, commits[len(commits)-1]); err != nil {
 		return err
 	}
-	p := newProgress(stderr)
-	defer p.clear()
+	if r.known, err = f.open(stderr); err != nil && !history.IsEmpty(err) {
+		return err
+	}
 	added := 0
-	times, err := orderedTimes(ctx, commits[len(commits)-1])
-	if err != nil {
-		return err
-	}
 	for i, commit := range commits {
 		c, err := infoOf(ctx, commit)
 		if err != nil {
 			return err
 		}
-		said := fmt.Sprintf("%d of %d, %s: ", i+1, len(commits), c)
-		if known != nil && known.Has(c.hash) {
-			fmt.Fprintln(stdout, said+"is there already")
-			continue
-		}
-		file, lacking, err := f.measure(ctx, c, o, p, stderr)
-		p.clear()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			fmt.Fprintln(stdout, said+"left out: "+inOneLine(err))
-			continue
-		}
-		path, err := history.Append(f.dir, []*results.File{file}, history.Meta{Time: times[c.hash], Commit: c.hash, CommitTime: c.time, Subject: c.subject})
+		path, said, err := r.add(ctx, c)
 		if err != nil {
 			return err
 		}
-		added++
-		fmt.Fprintln(stdout, said+path)
-		for _, why := range lacking {
-			fmt.Fprintln(stdout, "  without "+why)
+		if path != "" {
+			added++
 		}
+		fmt.Fprintf(stdout, "%d of %d, %s: %s\n", i+1, len(commits), c, said)
 	}
 	_, err = fmt.Fprintf(stdout, "%d of %d revisions were added to %s\n", added, len(commits), f.dir)
 	return err
+}
+
+// add measures a revision and adds it, or says why not. An error is for what keeps
+// others from being added too.
+func (r *replay) add(ctx context.Context, c commitInfo) (path, said string, err error) {
+	if r.known != nil && r.known.Has(c.hash) {
+		return "", "is there already", nil
+	}
+	file, lacking, err := r.measure(ctx, c)
+	r.p.clear()
+	switch {
+	case ctx.Err() != nil:
+		return "", "", ctx.Err()
+	case err != nil:
+		return "", "left out: " + inOneLine(err), nil
+	}
+	path, err = history.Append(r.dir, []*results.File{file}, history.Meta{
+		Time: r.times[c.hash], Commit: c.hash, CommitTime: c.time, Subject: c.subject,
+	})
+	said = path
+	for _, why := range lacking {
+		said += "\n  without " + why
+	}
+	return path, said, err
 }
 
 func (f *replayFlags) commits(ctx context.Context, args []string) ([]string, error) {
@@ -122,15 +140,14 @@ func (f *replayFlags) commits(ctx context.Context, args []string) ([]string, err
 
 // measure measures a revision by all backends at once or, if that fails, by one
 // after the other. Lacking says which could not be, and why.
-func (f *replayFlags) measure(ctx context.Context, c commitInfo, o bench.Options, p *progress, stderr io.Writer) (file *results.File, lacking []string, err error) {
-	say := p.of(short(c.hash))
+func (r *replay) measure(ctx context.Context, c commitInfo) (file *results.File, lacking []string, err error) {
+	o, say := r.o, r.p.of(short(c.hash))
 	var first error
-	groups := f.groups(o.Backends)
-	for len(groups) > 0 {
+	for groups := r.groups(o.Backends); len(groups) > 0; {
 		group := groups[0]
 		groups = groups[1:]
 		o.Backends = group
-		r, err := f.measureOnce(ctx, c.hash, o, say, stderr)
+		result, err := r.measureOnce(ctx, c.hash, o, say, r.err)
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
@@ -141,11 +158,11 @@ func (f *replayFlags) measure(ctx context.Context, c commitInfo, o bench.Options
 		case err != nil:
 			first = cmp.Or(first, err)
 			lacking = append(lacking, fmt.Sprintf("%s: %s", group[0], inOneLine(err)))
-			f.lacking[group[0]] = true
+			r.lacking[group[0]] = true
 		default:
-			file = withRows(file, r.File())
+			file = withRows(file, result.File())
 			for _, b := range group {
-				delete(f.lacking, b)
+				delete(r.lacking, b)
 			}
 		}
 	}
