@@ -40,9 +40,10 @@ func Divide(x []float64, d Division) []int {
 // window behind the one before it, or at its last change.
 func (d Division) weak(x []float64) []int {
 	var all []int
+	half := max(d.Window/2, 1)
 	for start := 0; start < len(x); {
 		found := d.inWindow(x[start:min(start+d.Window, len(x))])
-		next := start + d.Window/2
+		next := start + half
 		for _, at := range found {
 			all = append(all, start+at)
 			next = max(next, start+at)

@@ -67,6 +67,7 @@ func TestKinds(t *testing.T) {
 		"a week of slowness":  {noisy(200, 8, func(i int) float64 { return after(100, 1000, 1100)(i) - after(107, 0, 100)(i) }), []place{{Step, 100}, {Step, 107}}},
 		"the last three":      {noisy(103, 9, after(100, 1000, 1200)), []place{{Step, 100}}},
 		"the last one":        {noisy(101, 9, after(100, 1000, 1200)), []place{{Spike, 100}}},
+		"just enough":         {noisy(Enough(Options{}), 11, after(10, 1000, 1500)), []place{{Step, 10}}},
 		"too few for a step":  {noisy(4, 10, after(2, 1000, 1200)), nil},
 		"one":                 {[]float64{1}, nil},
 		"none":                {nil, nil},
