@@ -57,10 +57,13 @@ func farFrom(some, others []float64) bool {
 	return slices.Min(some) > level+far || slices.Max(some) < level-far
 }
 
-// spikes are what sticks out of segments, a lone point or fewer than make a step.
+// spikes are what sticks out of segments that have points enough to tell.
 func spikes(x []float64, at []int, o Options) []Change {
 	var all []Change
 	for _, s := range segments(x, at) {
+		if s.to-s.from < fewest {
+			continue
+		}
 		level := median(s.of(x))
 		distance := absolute(s.of(x), level)
 		fence := max(fence(distance), o.Magnitude*math.Abs(level))
