@@ -131,7 +131,7 @@ func TestBisect(t *testing.T) {
 	shown, _ := g.kprofBench(0, "history", "show", "--unit", "overhead-insn/op")
 	for _, line := range []string{
 		fmt.Sprintf(" %.12s commit %d\n  ", want, culprit),
-		"Probe/func=sys_getpid/backend=direct/rate=max  25  -> 26  +4.00%  overhead-insn/op    regression\n",
+		"Probe/func=sys_getpid/backend=direct/rate=max  25  -> 26  +4.00%  overhead-insn/op  regression\n",
 		"2 runs, 1 of ",
 		" series, 1 change\n",
 	} {
