@@ -84,7 +84,11 @@ func plural(n int, thing string) string {
 func writeVerdict(w io.Writer, v *history.Verdict) {
 	fmt.Fprintln(w, runLine(v.Run))
 	for _, f := range v.Found {
-		fmt.Fprintf(w, "%s: %s: %s -> %s %s (%s), since %s\n", inOneWord(f.Change), f.Series.Row, figure(f.Before), figure(f.After), f.Series.Unit, relative(f.Change), runLine(f.Series.Points[f.At].Run))
+		fmt.Fprintf(w, "%s: %s: %s -> %s %s (%s)", inOneWord(f.Change), f.Series.Row, figure(f.Before), figure(f.After), f.Series.Unit, relative(f.Change))
+		if first := f.Series.Points[f.At].Run; first != v.Run {
+			fmt.Fprintf(w, ", since %s", runLine(first))
+		}
+		fmt.Fprintln(w)
 	}
 	for _, why := range v.Unknown {
 		fmt.Fprintf(w, "could not tell: %s\n", why)
