@@ -230,12 +230,20 @@ func (c *historyChart) note() string {
 	return fmt.Sprintf("%d runs · %s to %s · a triangle up is worse, down is better, a ring is one run alone, a shade is a drift", len(c.runs), day(first), day(last))
 }
 
-// ticks are the days of a few runs.
+// ticks are the days of a few runs, or where these are not all different their
+// revisions.
 func (c *historyChart) ticks() plot.ConstantTicks {
-	var ticks plot.ConstantTicks
 	step := max(1, int(math.Ceil(float64(len(c.runs)-1)/7)))
+	label := func(r *history.Run) string { return r.Time.UTC().Format(time.DateOnly) }
+	for i := step; i < len(c.runs); i += step {
+		if label(c.runs[i]) == label(c.runs[i-step]) {
+			label = shortCommit
+			break
+		}
+	}
+	var ticks plot.ConstantTicks
 	for i := 0; i < len(c.runs); i += step {
-		ticks = append(ticks, plot.Tick{Value: float64(i), Label: c.runs[i].Time.UTC().Format(time.DateOnly)})
+		ticks = append(ticks, plot.Tick{Value: float64(i), Label: label(c.runs[i])})
 	}
 	return ticks
 }
@@ -293,14 +301,14 @@ func (p *historyPanel) draw(dc draw.Canvas, left vg.Length, ticks plot.Ticker, r
 }
 
 // extent is that of the values, with room, so that nothing looks large that is
-// none: an axis covers a hundredth of the value at least.
+// none: an axis covers a twenty-fifth of the value at least.
 func (p *historyPanel) extent() (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, point := range p.Points {
 		low, high = min(low, point.Value, point.Low), max(high, point.Value, point.High)
 	}
 	middle := (low + high) / 2
-	half := max((high-low)/2, math.Abs(middle)/200, 1e-9)
+	half := max((high-low)/2, math.Abs(middle)/50, 1e-9)
 	if middle == 0 && high == low {
 		half = 1
 	}

@@ -126,6 +126,19 @@ func TestHistoryLabelsApart(t *testing.T) {
 	}
 }
 
+// Runs of one day are told apart by their revisions.
+func TestHistoryTicks(t *testing.T) {
+	runs := runsOf(sample())
+	c := &historyChart{runs: runs}
+	if got := c.ticks(); got[0].Label != "2026-09-01" || got[1].Label != "2026-09-07" || len(got) != 7 {
+		t.Errorf("ticks %+v", got)
+	}
+	runs[6].Time = runs[0].Time
+	if got := c.ticks(); got[1].Label != runs[6].Commit || len(got) != 7 {
+		t.Errorf("ticks %+v", got)
+	}
+}
+
 // Each change is told with its revision, and its mark lies at the run.
 func TestHistoryMarks(t *testing.T) {
 	series := sample()

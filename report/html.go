@@ -51,7 +51,6 @@ type view struct {
 	Changes    []*changedRun
 	Kernels    []string
 	Sections   []*section
-	Few        bool // of their rows, so that they need not be folded
 	Comparison *comparison
 	Env        envTable
 	Breaks     []history.Break
@@ -76,7 +75,6 @@ func (p *Page) HTML(w io.Writer) error {
 		Comparison: newComparison(p.Comparison), Env: p.envTable(), Breaks: p.Breaks, Files: p.Files, Data: p.data(runs, number),
 	}
 	v.Sections = p.sections(v.Kernels, number)
-	v.Few = len(p.Series) <= 100
 	var b bytes.Buffer
 	if err := page.Execute(&b, v); err != nil {
 		return fmt.Errorf("write report: %w", err)

@@ -4,6 +4,7 @@ package report
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -143,5 +144,31 @@ func TestSpark(t *testing.T) {
 	}
 	if got.Says != "7 runs from 10 to 15, 2 changes" {
 		t.Errorf("says %q", got.Says)
+	}
+}
+
+// What changed comes first, and not more is unfolded than can be looked at.
+func TestSections(t *testing.T) {
+	p := small(t)
+	runs := map[*history.Run]int{}
+	for i, r := range p.runs() {
+		runs[r] = i
+	}
+	quiet := p.Series[0]
+	quiet.Unit, quiet.Changes = "base-insn/op", nil
+	p.Series = append([]history.Series{quiet}, p.Series...)
+	var got []string
+	for _, s := range p.sections(p.kernels(), runs) {
+		got = append(got, s.Unit+" "+strconv.FormatBool(s.Open))
+	}
+	if want := "overhead-insn/op true, calls-issued true, ns/op true, base-insn/op false"; strings.Join(got, ", ") != want {
+		t.Errorf("%s, want %s", strings.Join(got, ", "), want)
+	}
+	for range mostShown {
+		p.Series = append(p.Series, p.Series[1])
+	}
+	all := p.sections(p.kernels(), runs)
+	if all[0].Open || !all[1].Open || !all[0].Rows[1].Again {
+		t.Errorf("%d rows of %s are unfolded", len(all[0].Rows), all[0].Unit)
 	}
 }

@@ -80,7 +80,7 @@
     svg.replaceChildren();
     const width = svg.clientWidth, height = svg.clientHeight, right = 8, top = 10, bottom = 24;
     let low = Math.min(...(s.l || []), ...s.v), high = Math.max(...(s.h || []), ...s.v);
-    const half = Math.max((high - low) / 2, Math.abs(high + low) / 200) || 1, middle = (high + low) / 2;
+    const half = Math.max((high - low) / 2, Math.abs(high + low) / 100) || 1, middle = (high + low) / 2;
     low = middle - 1.15 * half;
     high = middle + 1.15 * half;
     const marks = ticks(low, high), labels = marks.map(v => number(+v.toPrecision(12), true));

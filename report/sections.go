@@ -16,7 +16,8 @@ type section struct {
 	Unit, Better string
 	Exact        bool
 	Rows         []seriesRow
-	Changed      int // series that have changes
+	Changed      int  // series that have changes
+	Open         bool // it is shown unfolded
 }
 
 // seriesRow is a series in a table.
@@ -34,8 +35,8 @@ type seriesRow struct {
 	Changes int
 }
 
-// sections are the series by unit, in the order in which they come, with those of a
-// row beside each other.
+// sections are the series by unit, those that have changed first and else in the
+// order in which they come, with those of a row beside each other.
 func (p *Page) sections(kernels []string, runs map[*history.Run]int) []*section {
 	var all []*section
 	at := map[string]*section{}
@@ -56,10 +57,24 @@ func (p *Page) sections(kernels []string, runs map[*history.Run]int) []*section 
 		label := labels.of(s)
 		sec.Rows = append(sec.Rows, newRow(i, s, label, slices.Index(kernels, label), runs))
 	}
+	shown := 0
+	slices.SortStableFunc(all, func(a, b *section) int { return cmp.Compare(min(b.Changed, 1), min(a.Changed, 1)) })
 	for _, sec := range all {
 		sec.sort()
+		if sec.worthOpening() && shown+len(sec.Rows) <= mostShown {
+			sec.Open = true
+			shown += len(sec.Rows)
+		}
 	}
 	return all
+}
+
+// mostShown is how many rows are unfolded at the most.
+const mostShown = 100
+
+// worthOpening is what changed, and what a probe costs.
+func (s *section) worthOpening() bool {
+	return s.Changed > 0 || strings.HasPrefix(s.Unit, "overhead-")
 }
 
 func (s *section) sort() {
