@@ -70,7 +70,7 @@ func (p *Page) HTML(w io.Writer) error {
 	}
 	v := view{
 		Title: "kprof-bench: " + strings.ToLower(p.verdict().Word), Policy: policy(),
-		Style: template.CSS(style), Script: template.JS(script), //nolint:gosec // they are the program's own
+		Style: template.CSS(style), Script: template.JS(script), // the program's own, which need no escapes
 		Verdict: p.verdict(), Missing: p.Missing, Runs: runs, Changes: p.changes(), Kernels: p.kernels(),
 		Comparison: newComparison(p.Comparison), Env: p.envTable(), Breaks: p.Breaks, Files: p.Files, Data: p.data(runs, number),
 	}
