@@ -113,7 +113,7 @@ func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.R
 	o.Profiler, o.Testbed, o.Env = bench.GuestProfiler, bench.GuestTestbed, append(o.Env, p.Env...)
 	at := bench.Place{Clock: bench.ICount}
 	if o.Tools {
-		if at, err = withTools(ctx, h, at); err != nil {
+		if at, err = withTools(ctx, h, p.Kernel, at); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -122,19 +122,33 @@ func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.R
 	return r, report, err
 }
 
-// toolsMemoryMiB is room for what tools are made of, twice: 200 MB of libraries come in
-// one piece, and are unpacked.
-const toolsMemoryMiB = 1536
+// toolsMemoryMiB is room for what tools are made of, twice: 300 MB of libraries and
+// headers come in one piece, and are unpacked.
+const toolsMemoryMiB = 2048
 
-// withTools has the tools in the guest.
-func withTools(ctx context.Context, h bench.Host, at bench.Place) (bench.Place, error) {
-	root, err := kernels.ToolRoot(ctx, toolPackages(), kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
+// withTools has the tools in the guest, and the headers of its kernel if there are some.
+func withTools(ctx context.Context, h bench.Host, k *kernels.Kernel, at bench.Place) (bench.Place, error) {
+	root, err := kernels.ToolRoot(ctx, toolPackages, kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
 	if err != nil {
 		return at, err
 	}
-	files, err := programFiles(root, toolPrograms())
-	at.Files, at.MemoryMiB = append(at.Files, files...), toolsMemoryMiB
-	return at, err
+	files, err := programFiles(root, toolPrograms)
+	if err != nil {
+		return at, err
+	}
+	more, err := pythonFiles(root, files)
+	if err != nil {
+		return at, err
+	}
+	if k.HeadersDir != "" && k.CommonDir != "" {
+		headers, err := headerFiles(k.Release, k.HeadersDir, k.CommonDir)
+		if err != nil {
+			return at, err
+		}
+		more = append(more, headers...)
+	}
+	at.Files, at.MemoryMiB = slices.Concat(at.Files, files, more), toolsMemoryMiB
+	return at, nil
 }
 
 // Run measures peers in the running kernel, as root. progress is told in a few words

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kprof-bench/guest"
@@ -47,6 +48,91 @@ func programFiles(root string, programs []string) ([]guest.File, error) {
 	return files, nil
 }
 
+// pythonFiles are what a Python needs beside its program: modules in Python, one that
+// is not, and what that calls.
+func pythonFiles(root string, have []guest.File) ([]guest.File, error) {
+	files, err := treeFiles(filepath.Join(root, pythonDir), pythonDir, isPython)
+	if err != nil {
+		return nil, err
+	}
+	more, err := treeFiles(filepath.Join(root, bccDir), bccDir, isPython)
+	if err != nil {
+		return nil, err
+	}
+	script, err := inRoot(root, funclatencyPath)
+	if err != nil {
+		return nil, err
+	}
+	files = append(append(files, more...), guest.File{Path: funclatencyPath, Mode: 0o755, Source: script})
+	names := map[string]bool{}
+	for _, f := range have {
+		names[filepath.Base(f.Path)] = true
+	}
+	for _, f := range slices.Clone(files) {
+		if filepath.Ext(f.Path) == ".so" {
+			linked, err := libraries(root, f.Source, names)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, linked...)
+		}
+	}
+	for _, name := range openedLibraries {
+		linked, err := library(root, name, names)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, linked...)
+	}
+	return files, nil
+}
+
+// openedLibraries are those that modules in Python open themselves.
+var openedLibraries = []string{"libbcc.so.0", "librt.so.1"}
+
+const (
+	pythonDir       = "/usr/lib/python3.11"
+	bccDir          = "/usr/lib/python3/dist-packages/bcc"
+	funclatencyPath = "/usr/sbin/funclatency-bpfcc"
+)
+
+// isPython leaves out all modules in machine code but the one that calls libraries.
+func isPython(path string) bool {
+	return filepath.Ext(path) == ".py" || strings.HasPrefix(filepath.Base(path), "_ctypes.")
+}
+
+// headerFiles are the headers of a kernel where compilers of BPF programs look for
+// them.
+func headerFiles(release, headers, common string) ([]guest.File, error) {
+	var files []guest.File
+	for _, part := range []struct{ from, to string }{
+		{headers, "build"}, {common, "source"},
+	} {
+		for _, dir := range []string{"include", "arch/x86/include"} {
+			more, err := treeFiles(filepath.Join(part.from, dir), filepath.Join("/lib/modules", release, part.to, dir), func(string) bool { return true })
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, more...)
+		}
+	}
+	return files, nil
+}
+
+// treeFiles are the files below a directory that are wanted, by their path in a guest.
+func treeFiles(dir, to string, want func(path string) bool) ([]guest.File, error) {
+	var files []guest.File
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !want(path) {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		files = append(files, guest.File{Path: filepath.Join(to, rel), Source: path})
+		return err
+	})
+	return files, err
+}
+
 // libraries are those that a file is linked with, and those that these are.
 func libraries(root, path string, have map[string]bool) ([]guest.File, error) {
 	f, err := elf.Open(path)
@@ -60,22 +146,27 @@ func libraries(root, path string, have map[string]bool) ([]guest.File, error) {
 	}
 	var files []guest.File
 	for _, name := range names {
-		if have[name] {
-			continue
-		}
-		have[name] = true
-		source, err := findLibrary(root, name)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, guest.File{Path: filepath.Join(guestLibDir, name), Mode: 0o755, Source: source})
-		more, err := libraries(root, source, have)
+		more, err := library(root, name, have)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, more...)
 	}
 	return files, nil
+}
+
+// library is a library that a guest has not yet, and those that it is linked with.
+func library(root, name string, have map[string]bool) ([]guest.File, error) {
+	if have[name] {
+		return nil, nil
+	}
+	have[name] = true
+	source, err := findLibrary(root, name)
+	if err != nil {
+		return nil, err
+	}
+	more, err := libraries(root, source, have)
+	return append([]guest.File{{Path: filepath.Join(guestLibDir, name), Mode: 0o755, Source: source}}, more...), err
 }
 
 func findLibrary(root, name string) (string, error) {

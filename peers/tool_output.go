@@ -38,6 +38,22 @@ func parseBpftrace(output string, _ Function) (r Reading, err error) {
 	return r, nil
 }
 
+var funclatencySum = regexp.MustCompile(`(?m)^avg = \d+ nsecs, total: (\d+) nsecs, count: (\d+)$`)
+
+// parseFunclatency reads the line below the histogram.
+func parseFunclatency(output string, _ Function) (r Reading, err error) {
+	m := funclatencySum.FindAllStringSubmatch(output, -1)
+	if len(m) != 1 {
+		return r, fmt.Errorf("funclatency: %d lines with an average, want 1", len(m))
+	}
+	if r.TotalNs, err = strconv.ParseFloat(m[0][1], 64); err != nil {
+		return r, err
+	}
+	r.Calls, err = parseCount(m[0][2])
+	r.Timed = r.Calls
+	return r, err
+}
+
 // perfSyscallHead is what the columns of perf trace -s are.
 var perfSyscallHead = []string{"syscall", "calls", "errors", "total", "min", "avg", "max", "stddev"}
 

@@ -8,19 +8,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"kprof-bench/kmod"
 
 	"golang.org/x/sys/unix"
 )
 
 // tool is a program of Debian's that counts and times functions.
 type tool struct {
-	facts    Facts
-	program  string // its path
-	packages []string
-	// missing is why it cannot be run in guests, if so.
-	missing string
+	facts   Facts
+	program string // its path
+	// needs is nil unless it may lack something here.
+	needs func() error
 	// args have it count a function until it is interrupted, and print the counts.
 	args func(f Function) []string
 	// parse reads what it prints.
@@ -41,28 +43,40 @@ func tools() []*tool {
 	trace.Filter = true
 	latency := toolFacts("perf-ftrace-latency", "perf-ftrace(1), latency", "prints a histogram from a microsecond on")
 	latency.Histogram, latency.Durations = true, false
-	funclatency := toolFacts("funclatency", "funclatency-bpfcc(8)", "compiles its program with the kernel's headers")
+	funclatency := toolFacts("funclatency", "funclatency-bpfcc(8)", "compiles its program with the kernel's headers; -l for calls in calls")
 	funclatency.Filter, funclatency.Histogram, funclatency.AnyKernel = true, true, true
 	return []*tool{
-		{facts: bpftrace, program: "/usr/bin/bpftrace", packages: []string{"bpftrace"}, args: func(f Function) []string {
+		{facts: bpftrace, program: "/usr/bin/bpftrace", args: func(f Function) []string {
 			return []string{"-e", fmt.Sprintf(bpftraceProgram, f.Symbol)}
 		}, parse: parseBpftrace},
-		{facts: trace, program: "/usr/bin/perf", packages: []string{"linux-perf"}, args: func(f Function) []string {
+		{facts: trace, program: "/usr/bin/perf", args: func(f Function) []string {
 			name, _ := f.systemCall()
 			return []string{"trace", "-a", "-s", "-e", name}
 		}, parse: parsePerfTrace},
-		{facts: latency, program: "/usr/bin/perf", packages: []string{"linux-perf"}, args: func(f Function) []string {
+		{facts: latency, program: "/usr/bin/perf", args: func(f Function) []string {
 			return []string{"ftrace", "latency", "-a", "-T", traceName(f)}
 		}, parse: parsePerfLatency},
-		{facts: funclatency, missing: "it needs Python and the kernel's headers, which guests have not"},
+		{facts: funclatency, program: pythonPath, needs: needHeaders, args: func(f Function) []string {
+			return []string{funclatencyPath, f.Symbol}
+		}, parse: parseFunclatency},
 	}
 }
 
 // toolPackages are those that the tools are in.
-func toolPackages() []string { return []string{"bpftrace", "linux-perf"} }
+var toolPackages = []string{"bpftrace", "linux-perf", "bpfcc-tools"}
+
+const pythonPath = "/usr/bin/python3.11"
 
 // toolPrograms are the files of these packages that are run.
-func toolPrograms() []string { return []string{"/usr/bin/bpftrace", "/usr/bin/perf"} }
+var toolPrograms = []string{"/usr/bin/bpftrace", "/usr/bin/perf", pythonPath}
+
+func needHeaders() error {
+	dir := filepath.Join("/lib/modules", kmod.RunningRelease(), "build")
+	if _, err := os.Stat(dir); err != nil {
+		return unsupported("there are no headers of this kernel in %s", dir)
+	}
+	return nil
+}
 
 // toolOutput is what a tool prints, kept in a file so that it never waits for a reader.
 const toolOutput = "/tmp/tool-output"
@@ -71,7 +85,7 @@ const toolOutput = "/tmp/tool-output"
 func (l *lab) measureTools(ctx context.Context) ([]Measured, error) {
 	var all []Measured
 	for _, t := range tools() {
-		m := Measured{Facts: t.facts, Lacking: t.missing}
+		m := Measured{Facts: t.facts}
 		for _, name := range l.Funcs {
 			if m.Lacking != "" {
 				break
@@ -98,6 +112,11 @@ func (l *lab) measureTools(ctx context.Context) ([]Measured, error) {
 // makes the calls, as in driveProbed, is known from peers that were measured before.
 func (l *lab) underTool(ctx context.Context, t *tool, s Subject) (c Calls, err error) {
 	c.Subject = s
+	if t.needs != nil {
+		if err := t.needs(); err != nil {
+			return c, err
+		}
+	}
 	if c.Base, _, err = l.drive(ctx, s, callsOfRound); err != nil {
 		return c, err
 	}
@@ -115,6 +134,10 @@ func (l *lab) underTool(ctx context.Context, t *tool, s Subject) (c Calls, err e
 		}
 		c.Probed = append(c.Probed, took...)
 		c.Issued += issued
+	}
+	// It may have calls to read yet.
+	if err := run.settle(); err != nil {
+		return c, errors.Join(err, run.kill())
 	}
 	output, err := run.interrupt()
 	if err != nil {

@@ -125,23 +125,26 @@ func (p *pairs) leave(e event, function int) {
 	p.readings[function].TotalNs += float64(e.at - starts[last])
 }
 
-// readPairs reads a trace of events at entries and returns. which tells of which
-// function an event is, below 0 if of none, and whether it is at its return.
+// add takes in a line of the trace. which tells of which function an event is, below 0
+// if of none, and whether it is at its return.
+func (p *pairs) add(line string, which func(text string) (function int, returns bool)) error {
+	e, ok, err := parseEvent(line)
+	if !ok || err != nil {
+		return err
+	}
+	switch i, returns := which(e.text); {
+	case i < 0 || i >= len(p.readings):
+	case returns:
+		p.leave(e, i)
+	default:
+		p.enter(e, i)
+	}
+	return nil
+}
+
+// readPairs reads a trace of events at entries and returns.
 func readPairs(functions []Function, which func(text string) (function int, returns bool)) ([]Reading, error) {
 	p := newPairs(len(functions))
-	err := eachTraced(func(line string) error {
-		e, ok, err := parseEvent(line)
-		if !ok || err != nil {
-			return err
-		}
-		switch i, returns := which(e.text); {
-		case i < 0 || i >= len(functions):
-		case returns:
-			p.leave(e, i)
-		default:
-			p.enter(e, i)
-		}
-		return nil
-	})
+	err := eachTraced(func(line string) error { return p.add(line, which) })
 	return p.readings, err
 }

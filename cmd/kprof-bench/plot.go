@@ -41,13 +41,15 @@ of charts are
   percentiles  latencies of calls at a rate, a panel for each function and rate
   scans        how long a leak scan takes over the size of the region, a line for
                each number of blocks
+  peers        of files of kprof-bench peers, what each adds to a call of the first
+               function, and its bias
 
 With --history it draws a history instead of files: series run by run, with the
 changes and their revisions, those of the rows, the unit and the kernel that are
 named, which are patterns as well.
 
-Unless --kind says which, it is scans for files of run --only latency, rates where
-a function was called at several rates, and else probes. --rows takes only rows
+Unless --kind says which, it is scans for files of run --only latency, peers for
+those of peers, rates where a function was called at several rates, and else probes. --rows takes only rows
 whose name, as compare prints it, is of a pattern, in which * is any text.
 
 Rows of the same name, in one file or several, are samples of one figure: their
@@ -109,6 +111,7 @@ var charts = []struct {
 	{"accuracy", func() chart { return &plots.Accuracy{} }},
 	{"percentiles", func() chart { return &plots.Percentiles{} }},
 	{"scans", func() chart { return &plots.Scan{} }},
+	{"peers", func() chart { return &plots.Peers{} }},
 }
 
 func chartNames() []string {
@@ -129,8 +132,12 @@ func chartNamed(name string) (chart, error) {
 }
 
 // kindOf is the kind of chart that goes with files: of timed scans if the first has
-// nothing else, over rates if they have several of a function, and else of probes.
+// nothing else, of peers if it has some, over rates if they have several of a function,
+// and else of probes.
 func kindOf(files []*results.File) string {
+	if slices.ContainsFunc(files[0].Rows, func(r results.Row) bool { return r.Name == "Peer" || r.Name == "PeerTool" }) {
+		return "peers"
+	}
 	if !slices.ContainsFunc(files[0].Rows, func(r results.Row) bool { return !isTimedScan(r) }) {
 		return "scans"
 	}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"kprof-bench/results"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func testResult() *Result {
+	getpid, work := Subject{Function: FunctionOf("sys_getpid")}, Subject{Function: FunctionOf("tb_work"), N: 1}
+	return &Result{
+		Env: []results.Config{{Key: "kernel", Value: "6.1"}, {Key: "clock", Value: "icount"}},
+		Peers: []Measured{
+			{
+				Facts: Facts{Name: "timer", Kind: BPF, Durations: true},
+				Calls: []Calls{
+					{Subject: getpid, Base: []float64{306, 306, 400}, Probed: []float64{754, 754, 900}, Truth: 68, Reported: []float64{251}, Issued: 6000, Counted: 6000},
+					{Subject: work, Lacking: "no such thing"},
+				},
+				Burst:  Burst{Function: "sys_getpid", Issued: 10, Counted: 7, Lost: 3},
+				Shapes: []Shaped{{Shape: Sleeps, Function: "sys_poll", Issued: 20, Counted: 20, Timed: 20, Truth: 2000, Reported: 2100, Correct: true, Durable: true}, {Shape: Recurses, Lacking: "no such thing"}},
+				Attach: []Attached{{Functions: 10, AttachNs: []float64{100, 110, 105}, DetachNs: []float64{5}, Bytes: []float64{4096}}},
+			},
+			{
+				Facts: Facts{Name: "counter", Kind: Tracefs},
+				Calls: []Calls{{Subject: getpid, Base: []float64{306}, Probed: []float64{406}, Truth: 68, Issued: 6000, Counted: 5999, Lost: 1}},
+			},
+			{
+				Facts: Facts{Name: "program", Kind: Tool},
+				Calls: []Calls{{Subject: getpid, Base: []float64{300}, Probed: []float64{400, 500}, Truth: 68, Reported: []float64{100}, Issued: 6, Counted: 5}},
+			},
+			{Facts: Facts{Name: "absent"}, Lacking: "this kernel has it not"},
+		},
+		Leaks: []Leaks{{Way: "scan", Named: 4, Right: 3, Planted: 6, Insns: []float64{10, 20}}, {Way: "absent", Lacking: "no"}},
+	}
+}
+
+func TestRows(t *testing.T) {
+	const want = `BenchmarkPeer/peer=timer/func=sys_getpid  6000  306 base-insn/op  754 probed-insn/op  448 overhead-insn/op  251 reported-insn/op  68 true-insn/op  183 bias-insn/op  6000 calls-issued  6000 calls-reported  0 lost
+BenchmarkPeerBurst/peer=timer/func=sys_getpid  10  10 calls-issued  7 calls-reported  3 lost
+BenchmarkPeerShape/peer=timer/func=sys_poll/shape=sleeps  20  2100 reported-insn/op  2000 true-insn/op  20 calls-issued  20 calls-reported  1 correct
+BenchmarkPeerAttach/peer=timer/funcs=10  3  105 attach-insn  5 detach-insn  9.524 attach-spread-percent  4096 kernel-bytes
+BenchmarkPeer/peer=counter/func=sys_getpid  6000  306 base-insn/op  406 probed-insn/op  100 overhead-insn/op  68 true-insn/op  6000 calls-issued  5999 calls-reported  1 lost
+BenchmarkPeerTool/peer=program/func=sys_getpid  6  150 tool-overhead-insn/op  150 tool-mean-overhead-insn/op  22.222 tool-spread-percent  100 tool-reported-insn/op  32 tool-bias-insn/op  6 calls-issued  5 tool-calls-reported  0 tool-lost
+BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667 read-spread-percent
+`
+	var b bytes.Buffer
+	if err := results.Write(&b, testResult().File()); err != nil {
+		t.Fatal(err)
+	}
+	text := b.String()
+	if diff := cmp.Diff(want, text[strings.Index(text, "Benchmark"):]); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	for _, u := range []string{"Unit overhead-insn/op better=lower assume=exact\n", "Unit attach-insn better=lower\n", "Unit tool-overhead-insn/op better=lower\n"} {
+		if !strings.Contains(text, u) {
+			t.Errorf("%q is not in the file", u)
+		}
+	}
+}
+
+// Two results differ where what is exact does, and only there.
+func TestDifference(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Result)
+		says   string
+	}{
+		"nothing":             {func(*Result) {}, ""},
+		"time to attach":      {func(r *Result) { r.Peers[0].Attach[0].AttachNs = []float64{1, 2} }, ""},
+		"a tool":              {func(r *Result) { r.Peers[2].Calls[0].Probed = []float64{9} }, ""},
+		"an instruction more": {func(r *Result) { r.Peers[0].Calls[0].Probed = []float64{755} }, "Peer/peer=timer/func=sys_getpid is 754 and then 755 probed-insn/op"},
+		"a call fewer":        {func(r *Result) { r.Peers[1].Calls[0].Counted-- }, "is 5999 and then 5998 calls-reported"},
+		"not timed":           {func(r *Result) { r.Peers[0].Calls[0].Reported = nil }, "is 251 and then 0 reported-insn/op"},
+		"a row fewer":         {func(r *Result) { r.Peers = slices.Delete(r.Peers, 1, 2) }, "there are 7 rows and then 6"},
+		"another row":         {func(r *Result) { r.Peers[1].Facts.Name = "other" }, "row 5 is"},
+	} {
+		again := testResult()
+		c.change(again)
+		got := Difference(testResult(), again)
+		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
+			t.Errorf("%s: %q, want %q", name, got, c.says)
+		}
+	}
+}
+
+func TestLackingParts(t *testing.T) {
+	all := testResult().Peers
+	if got := all[0].LackingParts(); !slices.Equal(got, []string{"no such thing"}) {
+		t.Errorf("%v", got)
+	}
+	if got := all[3].LackingParts(); got != nil {
+		t.Errorf("a peer that lacks all lacks parts: %v", got)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for says, o := range map[string]Options{
+		"":                               {Funcs: []string{"sys_getpid", "sys_read"}, Peers: []string{"profiler-direct", "syscalls"}, Attach: []int{1, 200}},
+		"no functions are given":         {},
+		"no workload calls \"sys_nono\"": {Funcs: []string{"sys_nono"}},
+		"sys_read is given twice":        {Funcs: []string{"sys_read", "sys_read"}},
+		"there is no peer \"dtrace\"":    {Funcs: []string{"sys_read"}, Peers: []string{"dtrace"}},
+		"peer syscalls is given twice":   {Funcs: []string{"sys_read"}, Peers: []string{"syscalls", "syscalls"}},
+		"0 functions to attach to":       {Funcs: []string{"sys_read"}, Attach: []int{0}},
+		"201 functions to attach to":     {Funcs: []string{"sys_read"}, Attach: []int{201}},
+	} {
+		err := o.Check()
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v, want %q", o, err, says)
+		}
+	}
+}
+
+// Every peer says where it is described, and what one must know of it.
+func TestFacts(t *testing.T) {
+	for _, p := range All("") {
+		if f := p.Facts(); f.Name == "" || f.Kind == "" || f.Doc == "" || strings.ContainsAny(f.Name, "/= ") {
+			t.Errorf("facts are %+v", f)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+
+package peers
+
+import "testing"
+
+func TestJudgeShapes(t *testing.T) {
+	for name, c := range map[string]struct {
+		s    Shaped
+		want bool
+	}{
+		"all counted and timed":     {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1170, Plain: 165, Durable: true}, true},
+		"two percent off":           {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1185, Plain: 165, Durable: true}, true},
+		"three percent off":         {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1195, Plain: 165, Durable: true}, false},
+		"half":                      {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 500, Durable: true}, false},
+		"a call not counted":        {Shaped{Issued: 10, Counted: 9, Timed: 9, Truth: 1000, Reported: 1000, Durable: true}, false},
+		"a call not timed":          {Shaped{Issued: 10, Counted: 10, Timed: 9, Truth: 1000, Reported: 1000, Durable: true}, false},
+		"short, and some insn off":  {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 50, Reported: 59, Durable: true}, true},
+		"counts only":               {Shaped{Issued: 10, Counted: 10}, true},
+		"counts only, one too many": {Shaped{Issued: 10, Counted: 11}, false},
+	} {
+		if c.s.judge(); c.s.Correct != c.want {
+			t.Errorf("%s: correct is %v", name, c.s.Correct)
+		}
+	}
+}
+
+func TestJudgeLeaks(t *testing.T) {
+	leaking := map[uint64]bool{1: true, 2: true, 3: false, 4: false}
+	var l Leaks
+	if l.judge([]uint64{1, 3, 99}, leaking); l.Named != 2 || l.Precision() != 0.5 || l.Recall() != 0.5 {
+		t.Errorf("%+v: precision %v, recall %v", l, l.Precision(), l.Recall())
+	}
+}
