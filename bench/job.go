@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"kprof-bench/guest"
 	"kprof-bench/kernels"
@@ -46,6 +47,8 @@ type Place struct {
 	Files []guest.File
 	// MemoryMiB is the least that the job needs; 0 is the default.
 	MemoryMiB int
+	// BootLimit is how long the guest may take until the job starts; 0 is the default.
+	BootLimit time.Duration
 }
 
 // Prepared is a kernel and the modules for it, and how results describe them.
@@ -78,7 +81,7 @@ func (p *Prepared) JobInGuest(ctx context.Context, at Place, name string, what, 
 	cfg := p.host.config(p.Kernel, p.modules)
 	cfg.Clock, cfg.Retries = guest.Clock(at.Clock), retries
 	cfg.Files = append(cfg.Files, at.Files...)
-	cfg.MemoryMiB = max(cfg.MemoryMiB, at.MemoryMiB)
+	cfg.MemoryMiB, cfg.BootLimit = max(cfg.MemoryMiB, at.MemoryMiB), at.BootLimit
 	out, err := p.host.boot(ctx, cfg, job{Name: name, Text: text}, func(r guest.Record) {
 		if r.Kind == answerKind {
 			_ = r.Decode(answer)

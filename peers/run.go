@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"kprof-bench/bench"
 	"kprof-bench/guest"
@@ -126,6 +127,9 @@ func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.R
 // headers come in one piece, and are unpacked.
 const toolsMemoryMiB = 2048
 
+// toolsBootLimit is for the guest to unpack them on a busy machine.
+const toolsBootLimit = 15 * time.Minute
+
 // withTools has the tools in the guest, and the headers of its kernel if there are some.
 func withTools(ctx context.Context, h bench.Host, k *kernels.Kernel, at bench.Place) (bench.Place, error) {
 	root, err := kernels.ToolRoot(ctx, toolPackages, kernels.Options{Dir: h.CacheDir, Progress: h.Progress})
@@ -147,7 +151,7 @@ func withTools(ctx context.Context, h bench.Host, k *kernels.Kernel, at bench.Pl
 		}
 		more = append(more, headers...)
 	}
-	at.Files, at.MemoryMiB = slices.Concat(at.Files, files, more), toolsMemoryMiB
+	at.Files, at.MemoryMiB, at.BootLimit = slices.Concat(at.Files, files, more), toolsMemoryMiB, toolsBootLimit
 	return at, nil
 }
 
