@@ -167,15 +167,18 @@ func (s Shaped) row(peer string) results.Row {
 	if s.Correct {
 		correct = 1
 	}
-	reported := s.Reported
+	reported, truth := s.Reported, s.Truth
 	if s.Timed == 0 {
 		reported = math.NaN()
+	}
+	if s.Shape == Migrates { // on another clock, of which time is nothing to quote
+		reported, truth = math.NaN(), math.NaN()
 	}
 	return results.Row{
 		Name: "PeerShape", Params: append(params(peer, s.Function), results.Param{Key: "shape", Value: string(s.Shape)}),
 		Iters: int(s.Issued), Values: known(
 			results.Value{V: round3(reported), Unit: "reported-insn/op"},
-			results.Value{V: round3(s.Truth), Unit: "true-insn/op"},
+			results.Value{V: round3(truth), Unit: "true-insn/op"},
 			results.Value{V: float64(s.Issued), Unit: "calls-issued"},
 			results.Value{V: float64(s.Counted), Unit: "calls-reported"},
 			results.Value{V: correct, Unit: "correct"},

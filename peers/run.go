@@ -31,6 +31,9 @@ type Options struct {
 	Attach []int
 	// Tools has programs of Debian's measured, too.
 	Tools bool
+	// Migrations has peers tried at a function that changes processors, instead of all
+	// else. It takes two.
+	Migrations bool
 	// Profiler and Testbed are the paths of the two modules.
 	Profiler, Testbed string
 	// Env describes what the place of the run cannot know by itself.
@@ -120,7 +123,10 @@ func RunInGuest(ctx context.Context, h bench.Host, o Options) (*Result, *guest.R
 	}
 	var r *Result
 	report, err := p.JobInGuest(ctx, at, jobName, o, &r)
-	return r, report, err
+	if err != nil || report.Ending != guest.Done || r == nil {
+		return r, report, err
+	}
+	return r, report, addMigrations(ctx, p, o, r)
 }
 
 // toolsMemoryMiB is room for what tools are made of, twice: 300 MB of libraries and
@@ -162,7 +168,11 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 		return nil, err
 	}
 	defer bench.QuietRuntime()()
-	if err := bench.SettleClock(ctx, bench.ICount); err != nil {
+	clock := bench.ICount
+	if o.Migrations {
+		clock = bench.TCG
+	}
+	if err := bench.SettleClock(ctx, clock); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "kprof-peers-*")
@@ -182,23 +192,32 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	r := &Result{}
 	err = l.open(ko)
 	if err == nil {
-		// First: what this process has not come to know cannot be found in it.
-		r.Leaks, err = l.leaks(ctx)
-		if err == nil {
-			r.Peers, err = l.measureAll(ctx)
-		}
-		if err == nil && o.Tools {
-			var more []Measured
-			more, err = l.measureTools(ctx)
-			r.Peers = append(r.Peers, more...)
-		}
+		err = l.fill(ctx, r)
 		err = errors.Join(err, l.testbed.Close())
 	}
 	if err = errors.Join(err, loaded.Unload()); err != nil {
 		return nil, err
 	}
-	r.Env, err = bench.Environment(bench.Options{Clock: bench.ICount, Env: o.Env})
+	r.Env, err = bench.Environment(bench.Options{Clock: clock, Env: o.Env})
 	return r, err
+}
+
+// fill does the measurements.
+func (l *lab) fill(ctx context.Context, r *Result) (err error) {
+	if l.Migrations {
+		r.Peers, err = l.measureMigrations(ctx)
+		return err
+	}
+	// First: what this process has not come to know cannot be found in it.
+	if r.Leaks, err = l.leaks(ctx); err != nil {
+		return err
+	}
+	if r.Peers, err = l.measureAll(ctx); err != nil || !l.Tools {
+		return err
+	}
+	more, err := l.measureTools(ctx)
+	r.Peers = append(r.Peers, more...)
+	return err
 }
 
 func (l *lab) open(ko string) error {
@@ -214,12 +233,16 @@ func (l *lab) open(ko string) error {
 	return err
 }
 
+// chosen are the peers to measure.
+func (l *lab) chosen() []Peer {
+	return slices.DeleteFunc(All(l.Profiler), func(p Peer) bool {
+		return len(l.Peers) > 0 && !slices.Contains(l.Peers, p.Facts().Name)
+	})
+}
+
 func (l *lab) measureAll(ctx context.Context) ([]Measured, error) {
 	var all []Measured
-	for _, p := range All(l.Profiler) {
-		if len(l.Peers) > 0 && !slices.Contains(l.Peers, p.Facts().Name) {
-			continue
-		}
+	for _, p := range l.chosen() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

@@ -32,3 +32,22 @@ func TestJudgeLeaks(t *testing.T) {
 		t.Errorf("%+v: precision %v, recall %v", l, l.Precision(), l.Recall())
 	}
 }
+
+func TestJudgeMigrations(t *testing.T) {
+	const took = migrations * 1000 // ns, of all calls
+	for name, c := range map[string]struct {
+		r    Reading
+		want bool
+	}{
+		"right":                {Reading{Calls: 201, Timed: 201, TotalNs: 201 * 900}, true},
+		"longer than it was":   {Reading{Calls: 201, Timed: 201, TotalNs: 201 * 1900}, false},
+		"not timed":            {Reading{Calls: 201}, false},
+		"a call fewer":         {Reading{Calls: 200, Timed: 200, TotalNs: 200 * 900}, false},
+		"one without duration": {Reading{Calls: 201, Timed: 200, TotalNs: 200 * 900}, false},
+	} {
+		s := Shaped{Issued: 201, Durable: true}
+		if s.judgeMigration(c.r, took); s.Correct != c.want {
+			t.Errorf("%s: correct is %v", name, s.Correct)
+		}
+	}
+}

@@ -64,12 +64,12 @@ func readGraph(functions []Function) ([]Reading, error) {
 // event is a line of the trace that has an event.
 type event struct {
 	task string
-	at   uint64 // ticks of the trace clock
+	at   uint64 // ticks of the trace clock, or ns
 	text string // what the event prints
 }
 
-// parseEvent reads such a line when the trace clock counts in whole numbers; of
-// comments and of notes about what was lost it says no.
+// parseEvent reads such a line; of comments and of notes about what was lost it says
+// no.
 //
 //	init-1       [000] ..... 6179123: e0: (__x64_sys_getpid+0x0/0x10)
 func parseEvent(line string) (e event, ok bool, err error) {
@@ -84,11 +84,25 @@ func parseEvent(line string) (e event, ok bool, err error) {
 		return e, false, fmt.Errorf("trace: %q is no event", line)
 	}
 	e = event{task: strings.TrimRight(who[dash+1:], " "), text: text}
-	e.at, err = strconv.ParseUint(place[at+1:], 10, 64)
+	e.at, err = parseStamp(place[at+1:])
 	if err != nil {
 		return e, false, fmt.Errorf("trace: %q: %w", line, err)
 	}
 	return e, true, nil
+}
+
+// parseStamp reads a time in ticks, or in seconds with microseconds, which are made ns.
+func parseStamp(text string) (uint64, error) {
+	whole, part, seconds := strings.Cut(text, ".")
+	n, err := strconv.ParseUint(whole, 10, 64)
+	if err != nil || !seconds {
+		return n, err
+	}
+	us, err := strconv.ParseUint(part, 10, 64)
+	if len(part) != len("123456") {
+		err = fmt.Errorf("%q has no microseconds", text)
+	}
+	return n*1e9 + us*1000, err
 }
 
 // pairs puts events at entries and returns together. The innermost call of a

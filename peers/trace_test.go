@@ -103,6 +103,14 @@ CPU:0 [LOST 7 EVENTS]
 	}
 }
 
+func TestStamps(t *testing.T) {
+	for text, want := range map[string]uint64{"6179123": 6179123, "12.000345": 12_000_345_000} {
+		if got, err := parseStamp(text); got != want || err != nil {
+			t.Errorf("%s is %d, %v", text, got, err)
+		}
+	}
+}
+
 func TestBufferStats(t *testing.T) {
 	got, err := parseBufferStats(captured(t, "buffer-stats.txt"))
 	if err != nil || got.entries == 0 || got.lost == 0 {

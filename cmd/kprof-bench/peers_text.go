@@ -111,7 +111,7 @@ func peersCost(r *peers.Result) [][]string {
 
 // peersTrust has whether all calls are counted, and timed right.
 func peersTrust(r *peers.Result) [][]string {
-	lines := [][]string{{"calls", "issued", "counted", "lost", "in a row", "counted", "lost", "asleep", "recursive"}}
+	lines := [][]string{{"calls", "issued", "counted", "lost", "in a row", "counted", "lost", "asleep", "recursive", "migrating"}}
 	for _, m := range measuredPeers(r) {
 		line := []string{m.Facts.Name, "", "", ""}
 		if c := m.Calls[0]; c.Lacking == "" {
@@ -122,7 +122,7 @@ func peersTrust(r *peers.Result) [][]string {
 		} else {
 			line = append(line, "", "", "")
 		}
-		for _, shape := range []peers.Shape{peers.Sleeps, peers.Recurses} {
+		for _, shape := range []peers.Shape{peers.Sleeps, peers.Recurses, peers.Migrates} {
 			line = append(line, shapeCell(m, shape))
 		}
 		lines = append(lines, line)
@@ -143,6 +143,8 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 			return "right"
 		case s.Counted != s.Issued:
 			return fmt.Sprintf("%d of %d", s.Counted, s.Issued)
+		case shape == peers.Migrates:
+			return fmt.Sprintf("%.1f times", s.Reported/s.Truth)
 		default:
 			return fmt.Sprintf("%+.0f %%", 100*(s.Reported-s.Plain-s.Truth)/s.Truth)
 		}
