@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"kprof-bench/bench"
 	"kprof-bench/kmod"
@@ -45,8 +46,12 @@ func (p *profiler) Attach(functions []Function) error {
 	var names, args []string
 	for _, f := range functions {
 		names = append(names, f.Name)
-		if n, ok := kmod.TestbedArgs[f.Symbol]; ok {
-			args = append(args, fmt.Sprintf("%s:%d", f.Symbol, n))
+		words, err := argWords(f)
+		if p.backend == bench.Direct && (err != nil || words > mostWords) {
+			return unsupported("%s may take arguments on the stack (%d words, %v)", f.Name, words, err)
+		}
+		if _, ok := f.systemCall(); !ok && err == nil {
+			args = append(args, fmt.Sprintf("%s:%d", f.Symbol, words))
 		}
 	}
 	params := []kmod.Param{{Name: "backend", Value: string(p.backend)}}
@@ -57,6 +62,27 @@ func (p *profiler) Attach(functions []Function) error {
 	p.functions, p.before = functions, make([]Reading, len(functions))
 	p.loaded, err = kmod.LoadProfiler(p.ko, names, params...)
 	return err
+}
+
+// mostWords is how many words of arguments are passed in registers.
+const mostWords = 6
+
+var kernelTypes = sync.OnceValues(kmod.LoadBTF)
+
+// argWords is how many words the arguments of a function take; the module knows of
+// system calls itself.
+func argWords(f Function) (int, error) {
+	if n, ok := kmod.TestbedArgs[f.Symbol]; ok {
+		return n, nil
+	}
+	if _, ok := f.systemCall(); ok {
+		return 1, nil
+	}
+	kernel, err := kernelTypes()
+	if err != nil {
+		return 0, err
+	}
+	return kernel.ArgWords(f.Symbol)
 }
 
 // Read takes for lost what the module admits not to have timed. Averages in `stats`

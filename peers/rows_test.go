@@ -105,6 +105,7 @@ func TestOptions(t *testing.T) {
 		"":                               {Funcs: []string{"sys_getpid", "sys_read"}, Peers: []string{"profiler-direct", "syscalls"}, Attach: []int{1, 200}},
 		"no functions are given":         {},
 		"no workload calls \"sys_nono\"": {Funcs: []string{"sys_nono"}},
+		"tcp_sendmsg needs a network":    {Funcs: []string{"tcp_sendmsg"}},
 		"sys_read is given twice":        {Funcs: []string{"sys_read", "sys_read"}},
 		"there is no peer \"dtrace\"":    {Funcs: []string{"sys_read"}, Peers: []string{"dtrace"}},
 		"peer syscalls is given twice":   {Funcs: []string{"sys_read"}, Peers: []string{"syscalls", "syscalls"}},

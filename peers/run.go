@@ -46,8 +46,12 @@ func (o Options) Check() error {
 		return errors.New("no functions are given: say which with --funcs")
 	}
 	for i, f := range o.Funcs {
-		if _, err := workloads.For(f); err != nil {
+		gen, err := workloads.For(f)
+		if err != nil {
 			return err
+		}
+		if gen.Loopback {
+			return fmt.Errorf("%s needs a network, which peers are measured without", f)
 		}
 		if slices.Contains(o.Funcs[:i], f) {
 			return fmt.Errorf("%s is given twice", f)

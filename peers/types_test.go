@@ -11,8 +11,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// kernelTypes are some as a kernel has them.
-func kernelTypes(t *testing.T) []byte {
+// typesOfKernel are some as a kernel has them.
+func typesOfKernel(t *testing.T) []byte {
 	t.Helper()
 	word := &btf.Int{Name: "long unsigned int", Size: 8}
 	b, err := btf.NewBuilder([]btf.Type{
@@ -31,7 +31,7 @@ func kernelTypes(t *testing.T) []byte {
 
 // The types of a module go on where the kernel's own end.
 func TestModuleTypes(t *testing.T) {
-	kernel := kernelTypes(t)
+	kernel := typesOfKernel(t)
 	raw, err := moduleTypes(kernel, map[string]int{"tb_args8": 8, "tb_work": 1, "tb_none": 0})
 	if err != nil {
 		t.Fatal(err)

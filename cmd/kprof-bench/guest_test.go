@@ -227,7 +227,7 @@ func setting(t *testing.T, f *results.File, key string) string {
 
 // README.md's charts are what the program draws from the recorded files.
 func TestChartsAreDrawnFromTheRecordedFiles(t *testing.T) {
-	for file, chart := range map[string]string{recorded: "backends.svg", recordedLatency: "latency.svg"} {
+	for file, chart := range map[string]string{recorded: "backends.svg", recordedLatency: "latency.svg", recordedPeers: "peers.svg"} {
 		out := filepath.Join(t.TempDir(), chart)
 		var stdout, stderr bytes.Buffer
 		if code := Main(t.Context(), []string{"plot", file, "--out", out}, &stdout, &stderr); code != 0 {

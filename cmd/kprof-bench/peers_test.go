@@ -12,6 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// recordedPeers is the file that README.md's table and chart of peers are made of.
+const recordedPeers = "../../results/recorded/peers.txt"
+
 // Peers are measured in a guest, twice to the digit. What they take is known from
 // programs of the same shape that others have written and measured; what they get
 // wrong must show.

@@ -70,39 +70,58 @@ func insn(v float64) string {
 	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
+// subjectColumn is a function in the table of costs. One of known length has only a
+// column for the bias: a call of it takes as much more as of any other.
+type subjectColumn struct {
+	name string
+	head []string
+}
+
+func subjectColumns(all []peers.Measured) []subjectColumn {
+	var columns []subjectColumn
+	for _, m := range all {
+		for _, c := range m.Calls {
+			name := c.Subject.String()
+			if slices.ContainsFunc(columns, func(s subjectColumn) bool { return s.name == name }) || c.Lacking != "" {
+				continue
+			}
+			head := []string{name, "bias"}
+			if c.N > 0 {
+				head = []string{"at " + insn(c.Truth)}
+			}
+			columns = append(columns, subjectColumn{name, head})
+		}
+	}
+	return columns
+}
+
+// cells are the values of a column for a peer.
+func (s subjectColumn) cells(m peers.Measured) []string {
+	added, bias := "", ""
+	for _, c := range m.Calls {
+		if c.Subject.String() == s.name && c.Lacking == "" {
+			added, bias = insn(c.Added()), insn(c.Bias())
+		}
+	}
+	if len(s.head) == 1 {
+		return []string{bias}
+	}
+	return []string{added, bias}
+}
+
 // peersCost has for each subject what a call takes more, and how far off what a peer
 // says of it is.
 func peersCost(r *peers.Result) [][]string {
-	lines := [][]string{{"a call, in insn more than without"}}
-	var subjects []string
-	for _, m := range measuredPeers(r) {
-		for _, c := range m.Calls {
-			if s := c.Subject.String(); !slices.Contains(subjects, s) {
-				subjects = append(subjects, s)
-			}
-		}
+	all := measuredPeers(r)
+	columns := subjectColumns(all)
+	lines := [][]string{{"a call, in insn more"}}
+	for _, c := range columns {
+		lines[0] = append(lines[0], c.head...)
 	}
-	for _, s := range subjects {
-		head := s
-		if strings.HasPrefix(s, "tb_work") {
-			lines[0] = append(lines[0], s+" bias")
-			continue
-		}
-		lines[0] = append(lines[0], head, "bias")
-	}
-	for _, m := range measuredPeers(r) {
+	for _, m := range all {
 		line := []string{m.Facts.Name}
-		for _, s := range subjects {
-			added, bias := "", ""
-			for _, c := range m.Calls {
-				if c.Subject.String() == s && c.Lacking == "" {
-					added, bias = insn(c.Added()), insn(c.Bias())
-				}
-			}
-			if !strings.HasPrefix(s, "tb_work") {
-				line = append(line, added)
-			}
-			line = append(line, bias)
+		for _, c := range columns {
+			line = append(line, c.cells(m)...)
 		}
 		lines = append(lines, line)
 	}
@@ -161,7 +180,7 @@ func peersAttach(r *peers.Result) [][]string {
 		memory := ""
 		for j, a := range m.Attach {
 			if i == 0 {
-				lines[0] = append(lines[0], fmt.Sprintf("to %d", a.Functions), "and off", "±%")
+				lines[0] = append(lines[0], fmt.Sprintf("to %d", a.Functions), "and off", "spread, %")
 			}
 			if a.Lacking != "" {
 				line = append(line, "-", "-", "-")
