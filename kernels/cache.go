@@ -24,6 +24,7 @@ import (
 //	kernels/6.1.0-..._6.1...  an entry
 //	packages/...              likewise
 //	roots/...                 likewise
+//	tools/...                 likewise
 //	modules/6.1.0-...         what others have built for a kernel
 //	snapshots/...             what others keep of guests
 //	*/.new-*                  an entry that is not whole yet

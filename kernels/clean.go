@@ -41,7 +41,7 @@ func Clean(ctx context.Context, series string, opts Options) (int64, error) {
 func CleanAll(ctx context.Context, opts Options) (int64, error) {
 	return clean(ctx, opts, func(c *cache) (int64, error) {
 		var freed int64
-		for _, name := range []string{"kernels", "roots", "apt", "modules", "snapshots"} {
+		for _, name := range []string{"kernels", "roots", "tools", "apt", "modules", "snapshots"} {
 			bytes, err := c.remove(name)
 			if err != nil {
 				return freed, err

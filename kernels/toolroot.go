@@ -27,8 +27,8 @@ func ToolRoot(ctx context.Context, packages []string, opts Options) (string, err
 	if err != nil {
 		return "", fmt.Errorf("tools: %w", err)
 	}
-	name := "tools-" + strings.Join(packages, "-")
-	e, err := c.get(ctx, filepath.Join("roots", name), func(ctx context.Context, a *apt) (source, error) {
+	name := strings.Join(packages, "-")
+	e, err := c.get(ctx, filepath.Join("tools", name), func(ctx context.Context, a *apt) (source, error) {
 		return resolveTools(ctx, a, name, packages)
 	})
 	if err != nil {
