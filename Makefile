@@ -36,6 +36,8 @@ record: setup $(BENCH)
 	$(BENCH) kernels table results/recorded/kernels.txt --into README.md
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
 	$(BENCH) plot results/recorded/latency.txt --out plots/latency.svg
+	$(BENCH) peers --funcs sys_getpid --with-tools --out results/recorded/peers.txt
+	$(BENCH) plot results/recorded/peers.txt --out plots/peers.svg
 
 # Tells whether the module's cost has changed; where that is meant, records it.
 gate: setup $(BENCH)

@@ -202,18 +202,21 @@ func atTrampolines(p *bpfPeer, functions []Function, entry, leave asm.Instructio
 	return nil
 }
 
-// atKprobes puts them at kprobes and kretprobes.
+// atKprobes puts them at kprobes and kretprobes, in the order of bcc's tools. What is
+// put at a function last is run first there: in the other order the kretprobe's own
+// work would be part of what the programs find a call to take, 102 instructions on
+// Linux 6.1.
 func atKprobes(p *bpfPeer, functions []Function, entry, leave asm.Instructions) error {
 	onEntry, onReturn, err := p.loadPair(ebpf.AttachNone, entry, leave)
 	if err != nil {
 		return err
 	}
 	for _, f := range functions {
-		l, err := link.Kretprobe(f.Symbol, onReturn, nil)
+		l, err := link.Kprobe(f.Symbol, onEntry, nil)
 		if err := p.linked(l, err); err != nil {
 			return err
 		}
-		l, err = link.Kprobe(f.Symbol, onEntry, nil)
+		l, err = link.Kretprobe(f.Symbol, onReturn, nil)
 		if err := p.linked(l, err); err != nil {
 			return err
 		}
@@ -237,18 +240,18 @@ func tracedSymbols(functions []Function) []string {
 	return names
 }
 
-// atMulti puts them at all functions in two system calls.
+// atMulti puts them at all functions in two system calls, in the same order.
 func atMulti(p *bpfPeer, functions []Function, entry, leave asm.Instructions) error {
 	onEntry, onReturn, err := p.loadPair(ebpf.AttachTraceKprobeMulti, entry, leave)
 	if err != nil {
 		return err
 	}
 	o := link.KprobeMultiOptions{Symbols: tracedSymbols(functions)}
-	l, err := link.KretprobeMulti(onReturn, o)
+	l, err := link.KprobeMulti(onEntry, o)
 	if err := p.linked(l, err); err != nil {
 		return err
 	}
-	l, err = link.KprobeMulti(onEntry, o)
+	l, err = link.KretprobeMulti(onReturn, o)
 	return p.linked(l, err)
 }
 

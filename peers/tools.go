@@ -123,6 +123,10 @@ func (l *lab) underTool(ctx context.Context, t *tool, s Subject) (c Calls, err e
 	if c.Truth, err = l.truth(ctx, s); err != nil {
 		return c, err
 	}
+	// Some use the ring buffer as it is; tracers have left it small.
+	if err := writeTracefs("buffer_size_kb", bufferKiB); err != nil {
+		return c, err
+	}
 	run, err := startTool(ctx, t, s.Function)
 	if err != nil {
 		return c, err
