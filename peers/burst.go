@@ -44,8 +44,8 @@ func (l *lab) burst(ctx context.Context, p Peer) (b Burst, err error) {
 		return b, err
 	}
 	defer func() { err = errors.Join(err, p.Detach()) }()
-	s := Subject{Function: f}
-	_, few, err := l.drive(ctx, s, fewCalls)
+	// A few first, to know how many calls whoever makes them makes for itself.
+	few, err := l.issue(ctx, f, fewCalls)
 	if err != nil {
 		return b, err
 	}
@@ -53,18 +53,22 @@ func (l *lab) burst(ctx context.Context, p Peer) (b Burst, err error) {
 	if err != nil {
 		return b, err
 	}
-	_, b.Issued, err = l.drive(ctx, s, burstCalls)
+	many, err := l.issue(ctx, f, burstCalls)
 	if err != nil {
 		return b, err
 	}
 	after, err := l.counted(p)
-	others := before.Calls - few // as in driveProbed
-	b.Counted, b.Lost = after.Calls-others, after.Lost-before.Lost
-	b.Issued += few
-	if after.Lost == 0 {
-		b.Counted -= others
+	others := before.Calls - few
+	b.Issued, b.Counted, b.Lost = few+many, after.Calls-others, after.Lost-before.Lost
+	if b.Lost == 0 {
+		b.Counted -= others // they are known of the second time as well
 	}
 	return b, err
+}
+
+func (l *lab) issue(ctx context.Context, f Function, calls int) (uint64, error) {
+	_, issued, err := l.drive(ctx, Subject{Function: f}, calls)
+	return issued, err
 }
 
 func (l *lab) counted(p Peer) (Reading, error) {
