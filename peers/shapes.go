@@ -66,6 +66,9 @@ func (l *lab) shapes(ctx context.Context, p Peer) ([]Shaped, error) {
 		{Sleeps, "sys_poll", l.sleepers(1), l.sleepers(len(sleeps))},
 		{Recurses, "tb_recurse", l.recursion(0), l.recursion(recursionDepth)},
 	} {
+		if t.shape == Recurses && p.Facts().Name == graphCallees {
+			continue // what the function times itself by is traced, too
+		}
 		l.progress(fmt.Sprintf("%s at %s, which %s", p.Facts().Name, t.function, t.shape))
 		s := Shaped{Shape: t.shape, Function: t.function, Durable: p.Facts().Durations}
 		if err := l.shape(ctx, p, &s, t.plain, t.calls); err != nil {

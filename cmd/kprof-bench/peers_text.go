@@ -174,27 +174,44 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 // peersAttach has what it takes to attach peers.
 func peersAttach(r *peers.Result) [][]string {
 	lines := [][]string{{"to attach to functions, in million insn"}}
+	var sizes []int
 	attached := slices.DeleteFunc(measuredPeers(r), func(m peers.Measured) bool { return len(m.Attach) == 0 })
-	for i, m := range attached {
+	for _, m := range attached {
+		for _, a := range m.Attach {
+			if !slices.Contains(sizes, a.Functions) {
+				sizes = append(sizes, a.Functions)
+			}
+		}
+	}
+	for _, n := range sizes {
+		lines[0] = append(lines[0], fmt.Sprintf("to %d", n), "and off", "spread, %")
+	}
+	lines[0] = append(lines[0], "KiB for the first")
+	for _, m := range attached {
 		line := []string{m.Facts.Name}
+		for _, n := range sizes {
+			line = append(line, attachCells(m, n)...)
+		}
 		memory := ""
-		for j, a := range m.Attach {
-			if i == 0 {
-				lines[0] = append(lines[0], fmt.Sprintf("to %d", a.Functions), "and off", "spread, %")
-			}
-			if a.Lacking != "" {
-				line = append(line, "-", "-", "-")
-				continue
-			}
-			line = append(line, millions(a.AttachNs), millions(a.DetachNs), insn(a.Spread()))
-			if j == 0 {
-				memory = kib(a.Bytes)
-			}
+		if a := m.Attach[0]; a.Lacking == "" {
+			memory = kib(a.Bytes)
 		}
 		lines = append(lines, append(line, memory))
 	}
-	lines[0] = append(lines[0], "KiB for the first")
+	if len(attached) == 0 {
+		return nil
+	}
 	return lines
+}
+
+// attachCells is what it takes to attach a peer to so many functions.
+func attachCells(m peers.Measured, functions int) []string {
+	for _, a := range m.Attach {
+		if a.Functions == functions && a.Lacking == "" {
+			return []string{millions(a.AttachNs), millions(a.DetachNs), insn(a.Spread())}
+		}
+	}
+	return []string{"-", "-", "-"}
 }
 
 func middle(v []float64) float64 {
