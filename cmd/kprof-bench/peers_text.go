@@ -162,6 +162,8 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 			return "right"
 		case s.Counted != s.Issued:
 			return fmt.Sprintf("%d of %d", s.Counted, s.Issued)
+		case s.Durable && s.Timed != s.Issued:
+			return fmt.Sprintf("%d of %d timed", s.Timed, s.Issued)
 		case shape == peers.Migrates:
 			return fmt.Sprintf("%.1f times", s.Reported/s.Truth)
 		default:
