@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 )
 
 // The programs ask for the time last at the entry and first at the return, where
@@ -56,6 +57,9 @@ func inTask(m *pairMaps) (entry, leave asm.Instructions, err error) {
 		Name: "starts", Type: ebpf.TaskStorage, KeySize: 4, ValueSize: 8, Flags: unixNoPrealloc,
 		Key: &btf.Int{Name: "int", Size: 4, Encoding: btf.Signed}, Value: long,
 	})
+	if errors.Is(err, unix.EINVAL) {
+		err = unsupported("this kernel has no maps of tasks, which are in Linux 5.11 and later")
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,26 +128,40 @@ func inSession(m *pairMaps) (both, none asm.Instructions, err error) {
 		return nil, nil, err
 	}
 	const returns = "returns"
-	atReturn := slices.Concat(asm.Instructions{cookie.WithSymbol(returns)}, sinceR0(), m.addUp())
+	atReturn := slices.Concat(cookie, sinceR0(), m.addUp())
+	atReturn[0] = atReturn[0].WithSymbol(returns)
+	keep := asm.Instructions{}
+	if len(cookie) > 1 {
+		keep = asm.Instructions{asm.Mov.Reg(contextRegister, asm.R1)}
+	}
 	return slices.Concat(
-		now(asm.R6),
-		asm.Instructions{isReturn, asm.JNE.Imm(asm.R0, 0, returns), cookie, asm.Mov.Reg(asm.R6, asm.R0)},
+		keep, now(asm.R6),
+		isReturn, asm.Instructions{asm.JNE.Imm(asm.R0, 0, returns)},
+		cookie, asm.Instructions{asm.Mov.Reg(asm.R6, asm.R0)},
 		asm.Instructions{asm.FnKtimeGetNs.Call(), asm.StoreMem(asm.R6, 0, asm.R0, asm.DWord), asm.Mov.Imm(asm.R0, 0), asm.Return()},
 		atReturn), nil, nil
 }
 
-// kernelFunction is a call of a function that the kernel offers to programs.
-func kernelFunction(name string) (asm.Instruction, error) {
+// contextRegister keeps the context for functions that take it.
+const contextRegister = asm.R7
+
+// kernelFunction is a call of a function that the kernel offers to programs, which
+// takes the context since Linux 7.0, and nothing before.
+func kernelFunction(name string) (asm.Instructions, error) {
 	kernel, err := types.Kernel()
 	if err != nil {
-		return asm.Instruction{}, unsupported("%v", err)
+		return nil, unsupported("%v", err)
 	}
 	var f *btf.Func
 	if err := kernel.TypeByName(name, &f); err != nil {
-		return asm.Instruction{}, unsupported("this kernel has no sessions of kprobes, which are in Linux 6.10 and later")
+		return nil, unsupported("this kernel has no sessions of kprobes, which are in Linux 6.10 and later")
 	}
 	id, err := kernel.TypeID(f)
-	return asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: int64(id)}, err
+	call := asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call), Src: asm.PseudoKfuncCall, Constant: int64(id)}
+	if proto, ok := f.Type.(*btf.FuncProto); ok && len(proto.Params) > 0 {
+		return asm.Instructions{asm.Mov.Reg(asm.R1, contextRegister), call}, err
+	}
+	return asm.Instructions{call}, err
 }
 
 // typedName is the name that a function has in the kernel's BTF, or that of a
