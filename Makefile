@@ -46,6 +46,10 @@ gate: setup $(BENCH)
 baseline: setup $(BENCH)
 	$(BENCH) gate --renew
 
+# What each night measures, added to results/history, with a report in out/night.
+nightly: setup $(BENCH)
+	$(BENCH) nightly
+
 # Also part of the tests: the modules' warnings, sparse and checkpatch.
 lint: setup
 	scripts/lint.sh
@@ -61,4 +65,4 @@ clean:
 	rm -rf bin out
 
 FORCE:
-.PHONY: run test race module record gate baseline lint setup clean FORCE
+.PHONY: run test race module record gate baseline nightly lint setup clean FORCE

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -109,22 +108,4 @@ func failureOf(dir, kernel string, unread error) Failure {
 		return Failure{kernel, 2, "why is not to be read in " + kernel + failureEnd}
 	}
 	return Failure{kernel, n, why}
-}
-
-// Kernels are those that the directory has something of, sorted.
-func Kernels(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, e := range entries {
-		for _, end := range []string{resultsEnd, failureEnd} {
-			if kernel, ok := strings.CutSuffix(e.Name(), end); ok && kernel != "" && !e.IsDir() {
-				all = append(all, kernel)
-			}
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
 }

@@ -143,13 +143,16 @@ func (r *kernelRun) once(ctx context.Context, o bench.Options) (*bench.Result, e
 	return out.Result, nil
 }
 
+// determinismCheck is the name of the check that two runs are the same.
+const determinismCheck = "determinism"
+
 // determinism is the check that two runs are the same.
 func determinism(first, second *bench.Result) bench.Check {
 	if what := difference(first, second); what != "" {
-		return bench.Check{Name: "determinism", Verdict: bench.Failed, Detail: "two runs differ: " + what}
+		return bench.Check{Name: determinismCheck, Verdict: bench.Failed, Detail: "two runs differ: " + what}
 	}
 	return bench.Check{
-		Name: "determinism", Verdict: bench.Held,
+		Name: determinismCheck, Verdict: bench.Held,
 		Detail: fmt.Sprintf("%d rows are the same to the digit in two runs", len(first.Rows)),
 	}
 }
