@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make run    measure profiler.ko in a guest, with results in out/latest.txt
 # make test   lint and test everything, in real guests too
-# make race   the same with the race detector, which takes longer
+# make test-all, make race   more of them, and the same with the race detector
 # make module build profiler.ko and kprof_testbed.ko for the guest's kernel
 GO    ?= go
 FUNCS ?= sys_getpid
@@ -20,6 +20,11 @@ run: setup $(BENCH)
 
 test: setup lint
 	$(GO) test -vet=off -count=1 -timeout 20m ./...
+
+# What takes too long for each change: every check of the module on each kernel, and
+# more often.
+test-all: setup
+	$(GO) test -vet=off -count=1 -timeout 90m ./kmod/profilertest -all -pairs 200000 -cycles 20
 
 # The same under the race detector, for which everything is compiled once more.
 race: setup
@@ -65,4 +70,4 @@ clean:
 	rm -rf bin out
 
 FORCE:
-.PHONY: run test race module record gate baseline nightly lint setup clean FORCE
+.PHONY: run test test-all race module record gate baseline nightly lint setup clean FORCE
