@@ -53,6 +53,11 @@ func TestQEMUArguments(t *testing.T) {
 			cpu: []string{"-accel", "tcg,thread=single", "-cpu", "max,+cx16"}, vcpus: "2", size: "512",
 			cmdline: " no_timer_check tsc=reliable",
 		},
+		"for a kernel that stuffs returns": {
+			cfg: Config{CPU: "Skylake-Server", Cmdline: []string{"retbleed=stuff"}},
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "Skylake-Server"}, vcpus: "1", size: "512",
+			cmdline: " no_timer_check tsc=reliable nolapic_timer retbleed=stuff",
+		},
 		"in real time": {
 			cfg: Config{Clock: KVM, VCPUs: 4, Cmdline: []string{"loglevel=7", "mitigations=off"}},
 			cpu: []string{"-accel", "kvm", "-cpu", "host"}, vcpus: "4", size: "512",

@@ -5,6 +5,7 @@ package guest
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,8 @@ func (b board) arguments() []string {
 type processor struct {
 	clock Clock
 	model string
+	// stuffed is for a kernel that fills the buffer of returns.
+	stuffed bool
 }
 
 func (p processor) arguments() []string {
@@ -54,9 +57,13 @@ func (p processor) arguments() []string {
 // interrupt that comes next saves such flags and restores them, or a fault tells of
 // them. Without it kernels do the same in some instructions more. It is kept from
 // all QEMUs alike so that they count the same.
+//
+// With retbleed=stuff, which is for processors that all have it, kernels need it: of
+// what stands in for it they take the outcome from the flags, and the code that they
+// return through changes these. 6.12 frees memory twice then and does not boot.
 func (p processor) emulated() string {
 	model := cmp.Or(p.model, "max")
-	if strings.Contains(model, exchange) {
+	if p.stuffed || strings.Contains(model, exchange) {
 		return model
 	}
 	return model + ",-" + exchange
@@ -149,7 +156,7 @@ type ports struct {
 
 func qemuArguments(cfg Config, p ports) []string {
 	devices := []device{
-		processor{cfg.Clock, cfg.CPU},
+		processor{cfg.Clock, cfg.CPU, slices.Contains(cfg.Cmdline, "retbleed=stuff")},
 		board{vcpus: cfg.VCPUs, memoryMiB: cfg.MemoryMiB},
 		origin{seed: cfg.Seed},
 		serialFile{id: "console", path: p.console},
