@@ -22,7 +22,7 @@ var units = []results.Unit{
 	{Name: "overhead-insn/op", Better: "lower", Exact: true},
 	{Name: "reported-insn/op", Exact: true},
 	{Name: "true-insn/op", Exact: true},
-	{Name: "bias-insn/op", Better: "lower", Exact: true},
+	{Name: "bias-insn/op", Exact: true},
 	{Name: "calls-issued", Exact: true},
 	{Name: "calls-reported", Exact: true},
 	{Name: "lost", Better: "lower", Exact: true},
