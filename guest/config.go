@@ -46,7 +46,8 @@ type Config struct {
 	MemoryMiB int    // 512
 	Seed      uint64 // 1; decides the kernel's randomness, KASLR included
 	// CPU is QEMU's name of the processor's model: max, or host with KVM. One that
-	// is emulated has no CMPXCHG16B if the name does not say +cx16.
+	// is emulated has no CMPXCHG16B if the name does not say +cx16 and the kernel
+	// need not have it.
 	CPU string
 	// Cmdline is added to the kernel command line.
 	Cmdline []string

@@ -98,6 +98,14 @@ func notCompared(err error) error {
 	return exitError{int(compare.Failed), err.Error()}
 }
 
+// orNotCompared is [notCompared] for errors that have no exit code yet.
+func orNotCompared(err error) error {
+	if errors.As(err, &exitError{}) {
+		return err
+	}
+	return notCompared(err)
+}
+
 func (f *compareFlags) run(ctx context.Context, args [2]string, stdout, stderr io.Writer) error {
 	o, err := f.judging()
 	if err != nil {

@@ -53,11 +53,7 @@ nothing to compare it with), 3 nothing was measured, or a failure of this progra
   kprof-bench nightly --from night --history nights --out site`,
 		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.NoArgs(cmd, args)) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
-			if errors.As(err, &exitError{}) {
-				return err
-			}
-			return notCompared(err)
+			return orNotCompared(f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
