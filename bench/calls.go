@@ -58,16 +58,17 @@ const quickBatches = 10
 // driven is a target and what was measured of it.
 type driven struct {
 	target
-	base []float64 // what a call took in each batch without the profiler
-	pace pace      // likewise
-	by   []probed  // one for each backend
+	base  []float64 // what a call took in each batch without the profiler
+	pace  pace      // likewise
+	truth []float64 // what the testbed found the function to take; nil if it was not asked
+	by    []probed  // one for each backend
 }
 
 func (l *lab) newDriven(t target) *driven {
 	d := &driven{target: t, pace: newPace()}
 	for _, b := range l.Backends {
 		d.by = append(d.by, probed{
-			fn: t.fn, backend: b, rate: rateName(l.rate), threads: l.threads, pace: newPace(), allocates: t.gen.Allocates,
+			fn: t.fn, backend: b, rate: rateName(l.rate), threads: l.threads, pace: newPace(), leaves: t.leaves(),
 		})
 	}
 	return d
@@ -91,26 +92,55 @@ func (l *lab) callsAt(ctx context.Context, targets []target) error {
 	if err != nil {
 		return err
 	}
-	var truths [][]float64
 	for _, d := range all {
-		truth, err := l.truth(ctx, d.target)
-		if err != nil {
+		if err := l.findTruth(ctx, d); err != nil {
 			return fmt.Errorf("%s: time it by the testbed: %w", d.fn, err)
 		}
-		truths = append(truths, truth)
 	}
 	// After all else: what a clone takes depends on what memory is free.
-	for i, d := range all {
-		truth := truths[i]
-		programs, err := l.programs(ctx, d, truth)
-		if err != nil {
-			return fmt.Errorf("%s: BPF programs: %w", d.fn, err)
+	for _, d := range all {
+		if err := l.compareDriven(ctx, d); err != nil {
+			return fmt.Errorf("%s: %w", d.fn, err)
 		}
-		for _, p := range d.by {
-			p.against(truth)
-			p.programs = programs
-			l.addDriven(d, p)
+	}
+	return nil
+}
+
+// findTruth has the testbed time the function, but calls that vary only where time is
+// shown and not judged: others of them than profiler.ko has timed say little of those.
+func (l *lab) findTruth(ctx context.Context, d *driven) (err error) {
+	if d.callsVary() && l.Clock.Exact() {
+		return nil
+	}
+	if d.truth, err = l.truth(ctx, d.target); err != nil {
+		return err
+	}
+	if d.fn == calibrated && l.rate.IsMax() && l.asksCaller() {
+		l.calibrated = d.truth
+		for i := range d.by {
+			l.learnAround(&d.by[i], d.truth)
 		}
+	}
+	return nil
+}
+
+// compareDriven holds what was measured of a target by each backend against all that
+// knows better, and adds it.
+func (l *lab) compareDriven(ctx context.Context, d *driven) error {
+	for i := range d.by {
+		p := &d.by[i]
+		p.against(d.truth)
+		if err := l.askCaller(ctx, d.target, p); err != nil {
+			return err
+		}
+	}
+	programs, err := l.programs(ctx, d)
+	if err != nil {
+		return fmt.Errorf("BPF programs: %w", err)
+	}
+	for _, p := range d.by {
+		p.programs = programs
+		l.addDriven(d, p)
 	}
 	return nil
 }
@@ -208,8 +238,8 @@ func (l *lab) bareRound(ctx context.Context, all []*driven, r round) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", d.fn, err)
 		}
-		d.base = append(d.base, l.perCallOf(bare, d.gen.Calls(d.fn))...)
-		d.pace.add(bare)
+		d.base = append(d.base, l.perCallOf(bare.Result, d.gen.Calls(d.fn))...)
+		d.pace.add(bare.Result)
 	}
 	return nil
 }
@@ -249,7 +279,7 @@ func (l *lab) probedBy(all []*driven, backend int, fn func(*driven, *kmod.Profil
 }
 
 // driveBare drives a function without the profiler.
-func (l *lab) driveBare(ctx context.Context, t target, r round) (*workloads.Result, error) {
+func (l *lab) driveBare(ctx context.Context, t target, r round) (*run, error) {
 	files, err := nothingToObserve()
 	if err != nil {
 		return nil, err
@@ -277,9 +307,10 @@ func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.
 	if err != nil {
 		return err
 	}
-	p.with = append(p.with, l.perCallOf(r, t.gen.Calls(t.fn))...)
+	s.caller = r.caller
+	p.with = append(p.with, l.perCallOf(r.Result, t.gen.Calls(t.fn))...)
 	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
-	p.pace.add(r)
+	p.pace.add(r.Result)
 	p.spans = append(p.spans, s)
 	return nil
 }

@@ -2,7 +2,10 @@
 
 package bench
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Verdict is the outcome of a check.
 type Verdict string
@@ -33,6 +36,17 @@ func judge(held bool, name, format string, args ...any) Check {
 		v = Failed
 	}
 	return Check{Name: name, Verdict: v, Detail: fmt.Sprintf(format, args...)}
+}
+
+// worst is the check that says how all of them together end: one that has failed, or
+// else one that held.
+func worst(all []Check) Check {
+	for _, v := range []Verdict{Failed, Held} {
+		if i := slices.IndexFunc(all, func(c Check) bool { return c.Verdict == v }); i >= 0 {
+			return all[i]
+		}
+	}
+	return all[0]
 }
 
 func notJudged(name, format string, args ...any) Check {

@@ -94,12 +94,18 @@ func (l *lab) callsOf(t target) int {
 }
 
 // drive makes one round's part of the calls.
-func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*workloads.Result, error) {
+func (l *lab) drive(ctx context.Context, t target, r round, observe []*os.File) (*run, error) {
 	return l.driveCalls(ctx, t, max(r.share(l.callsOf(t), l.uneven(t))/l.threads, 1), observe, nil)
 }
 
+// run is what was found out while a target was driven.
+type run struct {
+	*workloads.Result
+	caller float64 // see seenByCaller
+}
+
 // driveCalls has each thread make so many calls, and reads words before and after.
-func (l *lab) driveCalls(ctx context.Context, t target, share int, observe []*os.File, words []*uint64) (*workloads.Result, error) {
+func (l *lab) driveCalls(ctx context.Context, t target, share int, observe []*os.File, words []*uint64) (*run, error) {
 	var programs []*workloads.Program
 	defer func() {
 		for _, p := range programs {
@@ -116,12 +122,13 @@ func (l *lab) driveCalls(ctx context.Context, t target, share int, observe []*os
 	runtime.GC() // for the same reason as in program
 	all, err := workloads.RunTeam(ctx, programs, workloads.Options{
 		Calls: share, Batch: min(t.gen.Batch, max(share/fewBatches, 1)), Rate: l.rate, Observe: observe, Warmup: l.warmUp(),
-		CPUs: l.CPUs, Hold: l.ownKernel(), Words: words,
+		CPUs: l.CPUs, Hold: l.ownKernel(), Words: words, Each: l.asksCaller(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return workloads.Merge(all), nil
+	r := workloads.Merge(all)
+	return &run{r, seenByCaller(programs[0], t, r)}, nil
 }
 
 // program prepares a target's program, as large as when the testbed calls the

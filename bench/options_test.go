@@ -160,6 +160,7 @@ func TestFileOnEachClock(t *testing.T) {
 				"Unit reported-insn/op assume=exact slack=5%\n" +
 				"Unit true-insn/op assume=exact slack=5%\n" +
 				"Unit bias-insn/op assume=exact slack=20\n" +
+				"Unit caller-insn/op assume=exact slack=5%\n" +
 				"Unit bpf-insn/op assume=exact slack=5%\n" +
 				"Unit insn/op better=lower assume=exact slack=1%\n" +
 				"Unit insn/word better=lower assume=exact slack=1%\n" +

@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"kprof-bench/kmod"
@@ -21,8 +22,7 @@ type probed struct {
 	backend Backend
 	rate    string
 	threads int
-	// allocates is [workloads.Generator].Allocates.
-	allocates bool
+	leaves  bool // see target.leaves
 
 	// What a call took in each batch. truths is as the testbed timed it.
 	base, with, truths []float64
@@ -31,7 +31,8 @@ type probed struct {
 	reported uint64  // calls according to profiler.ko
 	missed   uint64  // calls that profiler.ko could not time, by its own count
 	average  float64 // of a call according to profiler.ko
-	truth    float64 // of a call, unprobed: a mean, as it is held against an average
+	truth    float64 // of a call: a mean, as it is held against an average; 0 if nobody knows
+	around   float64 // what a call takes for its caller beyond the function; 0 if unknown
 
 	// spans are what reported, missed and average are made of.
 	spans    []span
@@ -54,13 +55,24 @@ func (p probed) function() string {
 }
 
 // hasTruth tells whether something else than profiler.ko knows what a call takes.
-func (p probed) hasTruth() bool { return p.n != 0 || len(p.truths) > 0 }
+func (p probed) hasTruth() bool { return p.truth > 0 }
 
 // name is what checks call it.
 func (p probed) name() string { return p.function() + " by " + string(p.backend) }
 
-// against has the profiler's average held against these.
-func (p *probed) against(truths []float64) { p.truths, p.truth = truths, mean(truths) }
+// against has the profiler's average held against these, if there are any. The
+// longest of many is left out: a tick of the kernel's clock that falls into one of
+// them is a large part of their mean, and a small one of the profiler's.
+func (p *probed) against(truths []float64) {
+	p.truths, p.truth = slices.Clone(truths), 0
+	if len(truths) >= truthBatches {
+		longest := slices.Index(truths, slices.Max(truths))
+		p.truths = slices.Delete(p.truths, longest, longest+1)
+	}
+	if len(p.truths) > 0 {
+		p.truth = mean(p.truths)
+	}
+}
 
 func (p probed) overhead() float64 { return median(p.with) - median(p.base) }
 
@@ -89,6 +101,9 @@ func (p probed) row() results.Row {
 			results.Value{V: round3(p.truth), Unit: "true-insn/op"},
 			results.Value{V: round3(p.average - p.truth), Unit: "bias-insn/op"})
 	}
+	if p.around > 0 {
+		values = append(values, results.Value{V: round3(p.seenTime()), Unit: "caller-insn/op"})
+	}
 	values = append(values, p.programs.values()...)
 	values = append(values,
 		results.Value{V: float64(p.issued), Unit: "calls-issued"},
@@ -106,8 +121,8 @@ func (p probed) sample() Sample {
 // How far a reported average may be from the true one, on a clock that counts
 // instructions. Interrupts that fall into system calls are part of their
 // durations, and a sleep ends at a tick of a timer that has one for every 10
-// instructions. Calls vary when memory has to be found for them, say, and then
-// what went on between them matters too, which is not quite the same for both.
+// instructions. Some calls vary, and then what went on between them matters too,
+// which is not quite the same for both.
 const (
 	averageSlack  = 1
 	averagePart   = 0.001 // of a function of known length, which is not interrupted
@@ -117,19 +132,20 @@ const (
 	varying     = 0.01 // a standard deviation of more than this part of the mean
 	varyingPart = 0.03
 
-	allocatingPart = 0.2 // the testbed's calls follow each other more slowly
-
 	tickLength = 50_000 // more than a tick of the kernel's clock takes
 )
 
-// tick is what the average can be above the true one because a tick of the
-// kernel's clock fell into one of the calls: not more than that comes to for each
-// call, nor than whoever made the calls saw them take beyond the usual.
+// tick is what the average can be above the true one because ticks of the kernel's
+// clock fell into calls: not more than whoever made the calls saw them take beyond
+// the usual. The function has its part of that, or twice as much, if there are many
+// ticks, and all of it if there is but one.
 func (p probed) tick() float64 {
 	if p.reported == 0 || len(p.with) == 0 {
 		return 0
 	}
-	return min(tickLength/float64(p.reported), max(mean(p.with)-median(p.with), 0))
+	usual := median(p.with)
+	beyond := max(mean(p.with)-usual, 0)
+	return min(beyond, 2*beyond*p.truth/usual+tickLength/float64(p.reported))
 }
 
 // slack is how far the average may be from what it is held against. Where calls
@@ -147,9 +163,6 @@ func (p probed) slack() float64 {
 	if math.Sqrt(variance) > varying*p.truth {
 		slack = max(slack, varyingPart*p.truth)
 	}
-	if p.allocates {
-		slack = max(slack, allocatingPart*p.truth)
-	}
 	n := 1/float64(len(p.truths)) + 1/float64(p.reported)
 	return max(slack, averageErrors*math.Sqrt(variance*n))
 }
@@ -162,7 +175,21 @@ func (p probed) checks(clock Clock) []Check {
 	if p.costOnly {
 		return checks
 	}
-	return append(checks, p.sharp(p.checkAverage(clock)))
+	for _, c := range p.averageChecks(clock) {
+		checks = append(checks, p.sharp(c))
+	}
+	return checks
+}
+
+// averageChecks hold the average against all that knows better.
+func (p probed) averageChecks(clock Clock) []Check {
+	if !p.heldAgainstCaller() {
+		return []Check{p.checkAverage(clock)}
+	}
+	if len(p.truths) == 0 {
+		return []Check{p.checkCaller()}
+	}
+	return []Check{p.checkAverage(clock), p.checkCaller()}
 }
 
 func (p probed) checkAverage(clock Clock) Check {

@@ -63,29 +63,49 @@ func TestProgramsAgainstTheGenerator(t *testing.T) {
 	} {
 		p := vfsRead(t)
 		p.seen = test.seen
-		checks := p.checks(nil)
+		checks := p.checks()
 		if len(checks) != 1 || checks[0].Verdict != test.verdict {
 			t.Errorf("%s: %+v, want one that is %s", name, checks, test.verdict)
 		}
 	}
 	p := vfsRead(t)
 	p.missed = 1
-	if checks := p.checks(nil); checks[0].Verdict != Failed {
+	if checks := p.checks(); checks[0].Verdict != Failed {
 		t.Errorf("a call that was missed: %+v", checks)
 	}
 	p = vfsRead(t)
 	p.lacking = "why"
-	if checks := p.checks(nil); len(checks) != 1 || checks[0].Verdict != NotSupported || checks[0].Detail != "why" {
+	if checks := p.checks(); len(checks) != 1 || checks[0].Verdict != NotSupported || checks[0].Detail != "why" {
 		t.Errorf("without programs: %+v", checks)
 	}
 }
 
-func TestProgramsAgainstTheTestbed(t *testing.T) {
-	for truth, want := range map[float64]Verdict{319: Held, 320: Held, 325: Failed, 310: Failed} {
-		checks := vfsRead(t).checks([]float64{truth, truth, 9999})
-		if c := checks[len(checks)-1]; len(checks) != 2 || c.Verdict != want {
-			t.Errorf("a truth of %v: %+v, want %s", truth, c, want)
+// Of runs with calls of 319, 173 more for the programs and 200 for the caller, one in
+// which nobody else ran on the way out is enough.
+func TestProgramsAgainstTheCaller(t *testing.T) {
+	for name, test := range map[string]struct {
+		caller []float64
+		want   Verdict
+	}{
+		"alike":             {[]float64{692, 692, 716, 692, 692}, Held},
+		"way in is shorter": {[]float64{662, 692, 716, 692, 692}, Held},
+		"far shorter":       {[]float64{661, 692, 716, 692, 692}, Failed},
+		"others ran once":   {[]float64{692, 9999, 716, 692, 692}, Held},
+		"others ran always": {[]float64{9999, 9999, 9999, 9999, 9999}, Failed},
+		"way out is longer": {[]float64{792, 792, 816, 792, 792}, Held},
+		"and longer":        {[]float64{793, 793, 817, 793, 793}, Failed},
+	} {
+		p := vfsRead(t)
+		p.caller, p.beside = test.caller, 200
+		checks := p.checks()
+		if c := checks[len(checks)-1]; len(checks) != 2 || c.Verdict != test.want {
+			t.Errorf("%s: %+v, want %s", name, checks, test.want)
 		}
+	}
+	p := vfsRead(t)
+	p.caller, p.beside = make([]float64, 5), 200
+	if checks := p.checks(); len(checks) != 1 {
+		t.Errorf("where the caller knows nothing: %+v", checks)
 	}
 }
 

@@ -29,8 +29,11 @@ type lab struct {
 	returns      float64 // instructions of a return beyond the one in object code
 	timedReturns bool
 	settled      []target
-	reached      reached // by rounds of workloads, if there was a survey
-	bias         float64 // of BPF programs, but for a function's arguments
+	reached      reached             // by rounds of workloads, if there was a survey
+	calibrated   []float64           // what the testbed found the function of that name to take
+	around       map[Backend]float64 // what its caller sees beyond that
+	bias         float64             // of BPF programs, but for a function's arguments
+	beside       float64             // what the caller sees beyond what they find
 	knowsBias    bool
 	progress     func(string)
 	result       Result

@@ -14,7 +14,10 @@ import (
 
 // span is what profiler.ko said of a function before and after calls that count,
 // without being loaded anew in between.
-type span struct{ before, after reading }
+type span struct {
+	before, after reading
+	caller        float64 // what a call took for the process that made it; 0 if unknown
+}
 
 // calls are those that were counted in between.
 func (s span) calls() uint64 { return s.after.stat.Invocations - s.before.stat.Invocations }
@@ -79,7 +82,7 @@ type catches struct {
 // sense finds out what the checks catch, by putting errors into what was measured
 // and judging that as well.
 func (p probed) sense(clock Clock) catches {
-	average := func(q probed) Check { return q.checkAverage(clock) }
+	average := func(q probed) Check { return worst(q.averageChecks(clock)) }
 	c := catches{
 		lost:    p.oneIn(forgets, func(q probed) Check { return q.checkInvocations(clock) }),
 		untimed: p.oneIn(cannotTime, probed.checkMissed),

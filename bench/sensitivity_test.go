@@ -21,7 +21,7 @@ func heard(average uint64, rounds ...uint64) probed {
 			return reading{stat: kmod.Stat{Symbol: p.fn, AverageNs: average, Invocations: n}}
 		}
 		p.issued += n
-		p.spans = append(p.spans, span{at(10), at(10 + n)})
+		p.spans = append(p.spans, span{before: at(10), after: at(10 + n)})
 	}
 	p.count()
 	return p
@@ -49,7 +49,7 @@ func TestSense(t *testing.T) {
 		"a call too few":       {heard(68, 1000), few, ICount, catches{0, 1000, 1.51}},
 		"average is wrong":     {heard(78, 1000), nil, ICount, catches{1000, 1000, 0}},
 		"only calls":           {heard(68, 1000), func(p probed) probed { p.costOnly = true; return p }, ICount, catches{1000, 1000, 0}},
-		"no truth":             {heard(68, 1000), func(p probed) probed { p.truths = nil; return p }, ICount, catches{1000, 1000, 0}},
+		"no truth":             {heard(68, 1000), func(p probed) probed { p.against(nil); return p }, ICount, catches{1000, 1000, 0}},
 		"others call it too":   {heard(68, 1000), func(p probed) probed { p.issued--; return p }, Native, catches{0, 1000, 0}},
 		"a slack of 8":         {heard(100, 2), varied(97, 97, 103, 103), ICount, catches{2, 2, 12.51}}, // 4*sqrt(12*(1/4+1/2)) = 12, which is let pass
 		"anything is let pass": {heard(100, 2), varied(10, 10, 190, 190), ICount, catches{2, 2, math.Inf(1)}},

@@ -131,6 +131,13 @@ func (t *target) learnWords(btf func() (*kmod.BTF, error)) {
 // mostWords is how many words of arguments are passed in registers.
 const mostWords = 6
 
+// callsVary tells whether calls differ from each other. Of a function that leaves work
+// for later it is the work that does.
+func (t target) callsVary() bool { return t.gen.Varies && !t.leaves() }
+
+// leaves is [workloads.Func].Leaves.
+func (t target) leaves() bool { return t.gen.Leaves(t.fn) }
+
 // supports tells whether a target can be probed by a backend at all.
 func (t target) supports(b Backend) bool {
 	name, _ := b.module()

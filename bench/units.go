@@ -19,6 +19,7 @@ var units = []struct {
 	{"reported-insn/op", "", "5%"},
 	{"true-insn/op", "", "5%"},
 	{"bias-insn/op", "", "20"}, // has a sign
+	{"caller-insn/op", "", "5%"},
 	{"bpf-insn/op", "", "5%"},
 	{"insn/op", "lower", "1%"},
 	{"insn/word", "lower", "1%"},

@@ -30,6 +30,7 @@ type control struct {
 	realOps, idleOps uintptr
 	//lint:ignore U1000 the assembly sets and reads it
 	idle              uint64 // 1 while SYSCALL is left out
+	each              uint64 // 1 if each call is timed
 	idleRuns          uint64
 	warmup            uint64
 	batch, tail       uint64 // rounds
@@ -128,6 +129,7 @@ type engineOp struct {
 	touch    uint64
 	allow    uint64
 	want     uintptr // 0 for any
+	took     uint64  // ticks of all its calls so far, if each is timed
 
 	child, childEnd uintptr // what the process it makes executes
 }

@@ -11,6 +11,8 @@
 // and R11 alone:
 //	R13	the control block
 //	R14	rounds still to be executed in runBatch
+//	BP	when the call of runBatch began, if each is timed
+//	R11	how long it took, from the call on
 //	R15	measured calls so far. A cloned process has its own copy, and so
 //		cannot disturb the count. It must not use the stack, of which it
 //		has none: see unshare.
@@ -429,6 +431,10 @@ TEXT runBatch<>(SB), NOSPLIT|NOFRAME, $0-0
 round:
 	MOVQ	control_ops(R13), R12
 op:
+	CMPQ	control_each(R13), $0
+	JEQ	untimed
+	TICKS(BP)
+untimed:
 	LOAD_CALL(R12)
 	CMPQ	engineOp_touch(R12), $0
 	JNE	memory
@@ -436,6 +442,13 @@ op:
 	JNE	called
 	SYSCALL
 called:
+	CMPQ	control_each(R13), $0
+	JEQ	returned
+	MOVQ	AX, CX
+	TICKS(R11)
+	SUBQ	BP, R11
+	MOVQ	CX, AX
+returned:
 	ADDQ	engineOp_measured(R12), R15
 	CMPQ	AX, FIRST_ERRNO
 	JCC	refused
@@ -448,6 +461,10 @@ once:
 	CMPQ	engineOp_strides(R12), $0
 	JNE	stride
 next:
+	CMPQ	control_each(R13), $0
+	JEQ	notAdded
+	ADDQ	R11, engineOp_took(R12)
+notAdded:
 	ADDQ	$engineOp__size, R12
 	CMPQ	R12, control_opsEnd(R13)
 	JNE	op

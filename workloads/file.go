@@ -19,11 +19,11 @@ func open() Generator {
 	return Generator{
 		Name: "openat",
 		Doc:  "openat of /dev/null, and close",
-		Funcs: once("sys_openat", "sys_close", "do_sys_openat2", "vfs_open", "do_dentry_open",
-			"chrdev_open"),
+		Funcs: append(once("sys_openat", "do_sys_openat2", "vfs_open", "do_dentry_open", "chrdev_open"),
+			Func{Name: "sys_close", PerOp: 1, Leaves: true}),
 		DefaultCalls: 10000,
 		Batch:        100,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			fds, err := p.FreeDescriptors(1)
 			if err != nil {

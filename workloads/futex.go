@@ -16,8 +16,9 @@ const (
 func futex() Generator {
 	const calls = 6
 	return Generator{
-		Name: "futex",
-		Doc:  "clone of a process; both wait for the other's wake, which is four calls of futex; wait4; two more to begin anew",
+		Name:   "futex",
+		Varies: true,
+		Doc:    "clone of a process; both wait for the other's wake, which is four calls of futex; wait4; two more to begin anew",
 		Funcs: []Func{
 			{Name: "sys_futex", PerOp: calls},
 			{Name: "do_futex", PerOp: calls},

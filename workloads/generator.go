@@ -15,6 +15,9 @@ type Func struct {
 	// PerPause is how often it is called more for each measured call of a
 	// paced run, by the engine, which sleeps in between.
 	PerPause int
+	// Leaves says that the function leaves a part of its work for when it has
+	// returned, on the way out of the kernel.
+	Leaves bool
 }
 
 // once says of functions that each is called once for each measured call.
@@ -39,10 +42,9 @@ type Generator struct {
 	// a clock that counts instructions.
 	DefaultCalls int
 	Batch        int
-	// Allocates says that each round takes memory of the kernel's that is free
-	// again only later. What a call takes then depends on how fast rounds follow
-	// each other.
-	Allocates bool
+	// Varies says that what a call takes depends on what went on before: it takes
+	// memory of the kernel's that is free again only later, or it sleeps.
+	Varies bool
 	// Loopback says that the network interface lo must be up.
 	Loopback bool
 
@@ -77,6 +79,9 @@ func (g Generator) Issued(function string, measured uint64, r Rate) uint64 {
 	}
 	return measured * uint64(per)
 }
+
+// Leaves is [Func].Leaves of a kernel function.
+func (g Generator) Leaves(function string) bool { return g.find(function).Leaves }
 
 func (g Generator) find(function string) Func {
 	for _, f := range g.Funcs {

@@ -24,7 +24,7 @@ func mmap() Generator {
 		Funcs:        once("sys_mmap", "sys_munmap", "vm_mmap_pgoff", "do_mmap", "__vm_munmap"),
 		DefaultCalls: 10000,
 		Batch:        100,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			_, at, err := p.Alloc(page)
 			unmap := Op{Name: "munmap", Nr: unix.SYS_MUNMAP, Args: [6]uintptr{at, page}}
@@ -47,7 +47,7 @@ func pageFault() Generator {
 		Funcs:        once("handle_mm_fault", "sys_madvise"),
 		DefaultCalls: 10000,
 		Batch:        100,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			_, at, err := p.Alloc(page)
 			p.Setup = []Op{{
@@ -69,7 +69,7 @@ func mprotect() Generator {
 		Funcs:        []Func{{Name: "sys_mprotect", PerOp: 2}},
 		DefaultCalls: 10000,
 		Batch:        100,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			_, at, err := p.Alloc(page)
 			p.Ops = []Op{
@@ -89,7 +89,7 @@ func brk() Generator {
 		Funcs:        []Func{{Name: "sys_brk", PerOp: 2}},
 		DefaultCalls: 10000,
 		Batch:        100,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			now, _, errno := unix.RawSyscall(unix.SYS_BRK, 0, 0, 0)
 			if errno != 0 {

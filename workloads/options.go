@@ -54,6 +54,10 @@ type Options struct {
 	// after the last call, as a mark for whoever emulates this machine; 0 is none.
 	// It takes root, and the rate max.
 	Port uint16
+	// Each has every call timed, for [Result].OpTicks. On a real processor this
+	// makes calls slower than they are: the time stamp is read when all that
+	// precedes it is done.
+	Each bool
 	// CPUs are those the child may run on; none is all of the parent's.
 	CPUs []int
 	// Warmup is a number of rounds that are executed before the first

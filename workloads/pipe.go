@@ -63,7 +63,7 @@ func pipe2() Generator {
 		Funcs:        once("sys_pipe2", "create_pipe_files", "alloc_pipe_info"),
 		DefaultCalls: 5000,
 		Batch:        50,
-		Allocates:    true,
+		Varies:       true,
 		prepare: func(p *Program) error {
 			ends, err := p.FreeDescriptors(2)
 			if err != nil {

@@ -18,7 +18,7 @@ func clone() Generator {
 		Name:         "clone",
 		Doc:          "clone of a process that exits at once, and wait4 for it; the time is that of both",
 		Funcs:        once("sys_clone", "sys_wait4"),
-		Allocates:    true,
+		Varies:       true,
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -33,7 +33,7 @@ func fork() Generator {
 		Name:         "fork",
 		Doc:          "fork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_fork"),
-		Allocates:    true,
+		Varies:       true,
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -49,7 +49,7 @@ func vfork() Generator {
 		Name:         "vfork",
 		Doc:          "vfork of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_vfork"),
-		Allocates:    true,
+		Varies:       true,
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {
@@ -64,7 +64,7 @@ func clone3() Generator {
 		Name:         "clone3",
 		Doc:          "clone3 of a process that exits at once, and wait4 for it",
 		Funcs:        once("sys_clone3"),
-		Allocates:    true,
+		Varies:       true,
 		DefaultCalls: processCalls,
 		Batch:        1,
 		prepare: func(p *Program) error {

@@ -30,6 +30,11 @@ type Result struct {
 	// times, in the same run. So Ticks[i]-LoopTicks is what the system
 	// calls took, the SYSCALL instructions included.
 	LoopTicks uint64
+	// OpTicks is what a call of each operation of the program took, on average
+	// of those between the two observations, if [Options].Each is set and none
+	// failed. About twenty instructions of the engine are part of each, always
+	// the same.
+	OpTicks []float64
 	// Before and After are the contents of the observed files.
 	Before, After [][]byte
 	// Counted is by how much each counter is higher the second time.
@@ -77,7 +82,20 @@ func Merge(all []*Result) *Result {
 		m.Late = slices.Concat(m.Late, r.Late)
 		m.Latencies = slices.Concat(m.Latencies, r.Latencies)
 	}
+	m.OpTicks = averageEach(all)
 	return &m
+}
+
+// averageEach returns the mean of each operation's time over all programs, which
+// execute as many rounds.
+func averageEach(all []*Result) []float64 {
+	means := make([]float64, len(all[0].OpTicks))
+	for _, r := range all {
+		for i, t := range r.OpTicks {
+			means[i] += t / float64(len(all))
+		}
+	}
+	return means
 }
 
 // Stamp is one moment on two clocks.

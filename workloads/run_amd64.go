@@ -177,6 +177,7 @@ func (r *runner) build() error {
 	r.ctl = &ctl[0]
 	r.ctl.parent = uint64(os.Getpid())
 	r.ctl.idleRuns = idleRuns
+	r.ctl.each = flag(r.options.Each)
 	r.ctl.port = uintptr(r.options.Port)
 	r.ctl.warmup = uint64(r.options.Warmup)
 	r.ctl.batch, r.ctl.tail = uint64(r.plan.batch), uint64(r.plan.tail)
@@ -490,6 +491,11 @@ func (r *runner) result() (*Result, error) {
 		Ticks:     slices.Clone(r.ticks[:(c.ticksDone-c.ticks)/8]),
 		LoopTicks: c.loopTicks,
 		Asked:     r.options.Rate,
+	}
+	if r.options.Each && failure == nil {
+		for _, op := range r.ops {
+			res.OpTicks = append(res.OpTicks, float64(op.took)/float64(r.plan.rounds))
+		}
 	}
 	n := len(r.options.Counters)
 	for i := range n {

@@ -557,6 +557,35 @@ func TestSignalMaskIsRestored(t *testing.T) {
 	}
 }
 
+func TestEachCallIsTimed(t *testing.T) {
+	const calls, nap = 10, time.Millisecond
+	p := &Program{}
+	defer p.Close()
+	request, err := put(p, unix.NsecToTimespec(int64(nap)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Ops = []Op{
+		{Name: "getpid", Nr: unix.SYS_GETPID, Measured: true},
+		{Name: "nanosleep", Nr: unix.SYS_NANOSLEEP, Args: [6]uintptr{request}},
+	}
+	r, err := Run(context.Background(), p, Options{Calls: calls, Each: true, Warmup: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.OpTicks) != len(p.Ops) {
+		t.Fatalf("%d operations are timed, want %d", len(r.OpTicks), len(p.Ops))
+	}
+	slept := nap.Seconds() * r.TicksPerSec
+	if got := r.OpTicks[1]; got < 0.99*slept { // the rate is an estimate
+		t.Errorf("a sleep of %v took %.0f ticks, and so long are %.0f", nap, got, slept)
+	}
+	whole := float64(r.End.Ticks-r.Start.Ticks) / calls
+	if sum := r.OpTicks[0] + r.OpTicks[1]; r.OpTicks[0] <= 0 || sum > whole {
+		t.Errorf("calls took %.0f ticks, of %.0f in a round", r.OpTicks, whole)
+	}
+}
+
 func TestStampsAreInOrder(t *testing.T) {
 	p := newProgram(t, Op{Nr: unix.SYS_GETPID, Measured: true})
 	var from, to unix.Timespec

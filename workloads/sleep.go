@@ -13,8 +13,9 @@ import (
 // sleeps between the calls too, with clock_nanosleep.
 func nanosleep() Generator {
 	return Generator{
-		Name: "nanosleep",
-		Doc:  "nanosleep of 1 µs, a function that sleeps",
+		Name:   "nanosleep",
+		Doc:    "nanosleep of 1 µs, a function that sleeps",
+		Varies: true,
 		Funcs: []Func{
 			{Name: "sys_nanosleep", PerOp: 1},
 			{Name: "hrtimer_nanosleep", PerOp: 1, PerPause: 1},

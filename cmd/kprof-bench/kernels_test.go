@@ -46,7 +46,7 @@ func TestRunOnAllKernels(t *testing.T) {
 	got := kprofBench(t, "run", "--kernel", "all", "--funcs", "sys_getpid,sys_clone,sys_nanosleep", "--calls", "400",
 		"--backends", "direct,rethook,kretprobe", "--out", out)
 	got.must(t, 0, []string{"kernels 5.10.", "clock icount", "\nPASS: ", " checks held on 4 kernels, 0 failed"},
-		[]string{"5.10: boot\n", "7.3: time sys_clone by the testbed\n"})
+		[]string{"5.10: boot\n", "7.3: time sys_getpid by the testbed\n"})
 	lines := regexp.MustCompile(`(?m)^.*: not supported: .*$`).FindAllString(got.stdout, -1)
 	if diff := cmp.Diff(notSupported, lines); diff != "" {
 		t.Errorf("what is not supported (-want +got):\n%s", diff)
