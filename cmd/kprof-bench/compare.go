@@ -73,12 +73,12 @@ failure of this program).`,
 		Example: `  kprof-bench compare results/recorded/backends.txt out/latest.txt --partial
   kprof-bench compare old.txt new.txt --accept known.txt --format markdown
   kprof-bench compare HEAD~1 HEAD --funcs sys_getpid,sys_read --kernel 6.12`,
-		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.ExactArgs(2)(cmd, args)) },
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), [2]string(args), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+	endAsComparison(cmd)
 	f.register(cmd)
 	f.verdicts.register(cmd)
 	cmd.Flags().StringVar(&f.accept, "accept", "", "file of changes that are known")
@@ -98,6 +98,16 @@ func notCompared(err error) error {
 	return exitError{int(compare.Failed), err.Error()}
 }
 
+// endAsComparison has a command whose exit code is a verdict end with the code that
+// failures of a comparison have, whatever is wrong: its arguments, its flags, or what
+// it returns without a code.
+func endAsComparison(cmd *cobra.Command) {
+	args, run := cmd.Args, cmd.RunE
+	cmd.Args = func(cmd *cobra.Command, given []string) error { return notCompared(args(cmd, given)) }
+	cmd.RunE = func(cmd *cobra.Command, given []string) error { return orNotCompared(run(cmd, given)) }
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+}
+
 // orNotCompared is [notCompared] for errors that have no exit code yet.
 func orNotCompared(err error) error {
 	if errors.As(err, &exitError{}) {
@@ -109,14 +119,14 @@ func orNotCompared(err error) error {
 func (f *compareFlags) run(ctx context.Context, args [2]string, stdout, stderr io.Writer) error {
 	o, err := f.judging()
 	if err != nil {
-		return notCompared(err)
+		return err
 	}
 	old, next, pair, err := f.sets(ctx, args, stderr)
 	defer pair.close()
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if err != nil {
+	if err != nil { // a guest's own exit code is no verdict
 		return notCompared(err)
 	}
 	r, err := f.report(old, next, o, stdout)
@@ -199,14 +209,14 @@ func (f *compareFlags) judging() (compare.Options, error) {
 func (f *compareFlags) report(a, b *compare.Set, o compare.Options, w io.Writer) (*compare.Report, error) {
 	r, err := compare.Compare(a, b, o)
 	if err != nil {
-		return nil, notCompared(err)
+		return nil, err
 	}
 	if len(r.Comparisons) > 0 {
 		if err := f.verdicts.Write("kprof-bench compare", r.Suites()); err != nil {
-			return nil, notCompared(err)
+			return nil, err
 		}
 	}
-	return r, notCompared(r.Write(w, f.format, f.changed))
+	return r, r.Write(w, f.format, f.changed)
 }
 
 // outcomeOf makes an exit code of what came out.
@@ -215,7 +225,7 @@ func outcomeOf(r *compare.Report) error {
 	case compare.NoRegression:
 		return nil
 	case compare.Failed:
-		return notCompared(errors.New("nothing was compared: no row is in both files with the same environment"))
+		return errors.New("nothing was compared: no row is in both files with the same environment")
 	}
 	return exitError{code: int(r.Outcome)}
 }

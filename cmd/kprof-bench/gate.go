@@ -45,12 +45,12 @@ failure of this program).`,
 		Example: `  kprof-bench gate
   kprof-bench gate --kernel 6.1 --profiler kmod/profiler
   kprof-bench gate --renew && git diff results/baseline`,
-		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.NoArgs(cmd, args)) },
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return orNotCompared(f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+	endAsComparison(cmd)
 	f.registerGuest(cmd)
 	f.kernel = allSeries
 	cmd.Flags().Lookup("kernel").DefValue = allSeries

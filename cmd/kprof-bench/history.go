@@ -144,11 +144,11 @@ Exit codes: 0 no regression, 1 a regression, 2 could not tell (no run before in 
 environment, rows that the last run lacks, a change without direction, a figure far
 off that may be a spike or a step, series that are too short) and nothing regressed,
 3 nothing was checked (no history, a damaged file, or a failure of this program).`,
-		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.NoArgs(cmd, args)) },
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h, err := f.open(cmd.ErrOrStderr())
 			if err != nil {
-				return notCompared(err)
+				return err
 			}
 			v := h.Check()
 			writeVerdict(cmd.OutOrStdout(), v)
@@ -158,6 +158,6 @@ off that may be a spike or a step, series that are too short) and nothing regres
 			return nil
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+	endAsComparison(cmd)
 	return cmd
 }

@@ -51,12 +51,12 @@ nothing to compare it with), 3 nothing was measured, or a failure of this progra
 		Example: `  kprof-bench nightly
   kprof-bench nightly --kernel 6.12 --measure --out night
   kprof-bench nightly --from night --history nights --out site`,
-		Args: func(cmd *cobra.Command, args []string) error { return notCompared(cobra.NoArgs(cmd, args)) },
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return orNotCompared(f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return notCompared(err) })
+	endAsComparison(cmd)
 	f.registerGuest(cmd)
 	f.kernel = allSeries
 	cmd.Flags().Lookup("kernel").DefValue = allSeries
