@@ -101,7 +101,9 @@ func checkUnits(units []Unit) error {
 			return fmt.Errorf("unit %q: slack is that of exact values", u.Name)
 		case u.Slack.Check() != nil:
 			return fmt.Errorf("unit %q: %w", u.Name, u.Slack.Check())
-		case u.Better == "" && !u.Exact:
+		case u.Exact && u.Noisy:
+			return fmt.Errorf("unit %q: exact values are not noisy", u.Name)
+		case u.Better == "" && !u.Exact && !u.Noisy:
 			return fmt.Errorf("unit %q: nothing is said about it, leave it out", u.Name)
 		case len(u.Name) > maxLine/2:
 			return errors.New("the name of a unit is too long for a line")

@@ -37,7 +37,7 @@ func (f *File) OnClock(clock string) *File {
 		if clock != ClockICount {
 			u.Slack = ""
 		}
-		if u.Better != "" || u.Exact {
+		if u.Better != "" || u.Exact || u.Noisy {
 			g.Units = append(g.Units, u)
 		}
 	}

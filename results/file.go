@@ -30,6 +30,9 @@ type Unit struct {
 	Better string // "lower", "higher", or "" for neither
 	// Exact values repeat to the digit, so one of each is enough to compare.
 	Exact bool
+	// Noisy values do not repeat, on the exact clock neither, on which all do of
+	// which nothing is said.
+	Noisy bool
 	// Slack is for exact values that different builds of the suite found.
 	Slack Slack
 }

@@ -97,7 +97,8 @@ type reading struct {
 // other keys for the future; they are skipped.
 func (r *reading) addUnit(m *benchfmt.UnitMetadata) {
 	exact := m.Key == "assume" && m.Value == "exact"
-	if m.Key != "better" && m.Key != "slack" && !exact {
+	noisy := m.Key == "assume" && m.Value == "nothing"
+	if m.Key != "better" && m.Key != "slack" && !exact && !noisy {
 		return
 	}
 	i := slices.IndexFunc(r.units, func(u Unit) bool { return u.Name == m.OrigUnit })
@@ -108,6 +109,8 @@ func (r *reading) addUnit(m *benchfmt.UnitMetadata) {
 	switch {
 	case exact:
 		r.units[i].Exact = true
+	case noisy:
+		r.units[i].Noisy = true
 	case m.Key == "slack":
 		r.units[i].Slack = Slack(m.Value)
 	default:

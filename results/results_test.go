@@ -173,6 +173,7 @@ func TestWriteRefuses(t *testing.T) {
 		"row longer than a line": {func(f *File) { f.Rows[0].Params[0].Value = strings.Repeat("x", 1<<16) }, "too long"},
 		"bad direction":          {func(f *File) { f.Units[0].Better = "Lower" }, `better is "Lower"`},
 		"nothing about a unit":   {func(f *File) { f.Units[0] = Unit{Name: "x"} }, "leave it out"},
+		"exact and noisy":        {func(f *File) { f.Units[0].Noisy = true }, "exact values are not noisy"},
 		"doubled unit":           {func(f *File) { f.Units = append(f.Units, f.Units[0]) }, "the same as"},
 		"unit of two words":      {func(f *File) { f.Units[0].Name = "a b" }, "one word"},
 		"capital in a key":       {func(f *File) { f.Env[0].Key = "kernelVersion" }, "kernelVersion"},
@@ -264,10 +265,10 @@ func TestOnClock(t *testing.T) {
 	}
 
 	f := goldenFile()
-	f.Units = append(f.Units, Unit{Name: "missed", Better: "lower", Exact: true}, Unit{Name: "insn/word", Exact: true})
+	f.Units = append(f.Units, Unit{Name: "missed", Better: "lower", Exact: true}, Unit{Name: "insn/word", Exact: true}, Unit{Name: "wait-insn", Noisy: true})
 	was := text(t, f)
 	g := f.OnClock("kvm")
-	want := []Unit{{Name: "overhead-ns/op", Better: "lower"}, {Name: "missed", Better: "lower", Exact: true}}
+	want := []Unit{{Name: "overhead-ns/op", Better: "lower"}, {Name: "missed", Better: "lower", Exact: true}, {Name: "wait-ns", Noisy: true}}
 	if diff := cmp.Diff(want, g.Units); diff != "" {
 		t.Errorf("units (-want +got):\n%s", diff)
 	}
@@ -313,7 +314,9 @@ func TestWhatIsWrittenReadsTheSame(t *testing.T) {
 			f.Env = append(f.Env, Config{word("abz-.é") + string(rune('a'+i)), "v" + word("aZ :=/\t\"é#")})
 		}
 		for i := range rnd.IntN(3) {
-			u := Unit{Name: word("ns/opMB-") + string(rune('A'+i)), Better: []string{"lower", "higher"}[rnd.IntN(2)], Exact: rnd.IntN(2) == 0}
+			u := Unit{Name: word("ns/opMB-") + string(rune('A'+i)), Better: []string{"lower", "higher"}[rnd.IntN(2)]}
+			u.Exact = rnd.IntN(2) == 0
+			u.Noisy = !u.Exact && rnd.IntN(2) == 0
 			if u.Exact && rnd.IntN(2) == 0 {
 				u.Slack = []Slack{"0.5%", "20"}[rnd.IntN(2)]
 			}

@@ -83,6 +83,9 @@ func writeUnits(b *bytes.Buffer, units []Unit) {
 		if u.Exact {
 			b.WriteString(" assume=exact")
 		}
+		if u.Noisy {
+			b.WriteString(" assume=nothing")
+		}
 		if u.Slack != "" {
 			b.WriteString(" slack=" + string(u.Slack))
 		}
