@@ -41,7 +41,7 @@ func TestNumbers(t *testing.T) {
 
 // A figure with a sign is the better the nearer it is to zero, whatever a file says.
 func TestSigned(t *testing.T) {
-	const file = exactPlace + "Unit bias-insn/op better=lower assume=exact\nBenchmarkA 1 %s bias-insn/op 5 true-insn/op\n"
+	const file = exactPlace + "Unit %[2]s better=lower assume=exact\nBenchmarkA 1 %[1]s %[2]s 5 true-insn/op\n"
 	for _, test := range []struct {
 		old, next string
 		want      Verdict
@@ -49,9 +49,11 @@ func TestSigned(t *testing.T) {
 		{"-3", "-1", Better}, {"-1", "-3", Worse}, {"1", "-3", Worse}, {"3", "1", Better}, {"-1", "-1", Same}, {"0", "-0.5", Worse},
 		{"1", "-1", Changed},
 	} {
-		r := compared(t, fmt.Sprintf(file, test.old), fmt.Sprintf(file, test.next), usual())
-		if got := r.Comparisons[0]; got.Verdict != test.want || got.Better != NearZero {
-			t.Errorf("%s -> %s: %s, %q, want %s", test.old, test.next, got.Verdict, got.Better, test.want)
+		for _, unit := range []string{"bias-insn/op", "tool-bias-insn/op"} {
+			r := compared(t, fmt.Sprintf(file, test.old, unit), fmt.Sprintf(file, test.next, unit), usual())
+			if got := r.Comparisons[0]; got.Verdict != test.want || got.Better != NearZero {
+				t.Errorf("%s -> %s %s: %s, %q, want %s", test.old, test.next, unit, got.Verdict, got.Better, test.want)
+			}
 		}
 	}
 }

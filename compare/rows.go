@@ -69,8 +69,9 @@ func EnvironmentChanges(old, next []results.Config) []string {
 // be none.
 const NearZero = "zero"
 
-// isSigned tells whether a unit is of such figures, which no better= can say.
-func isSigned(unit string) bool { return strings.HasPrefix(unit, "bias-") }
+// isSigned tells whether a unit is of such figures, which no better= can say:
+// "bias-insn/op", and "tool-bias-insn/op".
+func isSigned(unit string) bool { return strings.Contains("-"+unit, "-bias-") }
 
 // Direction is the verdict on a figure that was old and is next, where better is
 // "lower", "higher", [NearZero] or empty.

@@ -31,6 +31,9 @@ func (l Leaks) Precision() float64 { return float64(l.Right) / float64(l.Named) 
 // Recall is the part of the leaks that it names.
 func (l Leaks) Recall() float64 { return float64(l.Right) / float64(l.Planted) }
 
+// Spread is how far apart what it took is, in percent of the median.
+func (l Leaks) Spread() float64 { return spread(l.Insns) }
+
 func (l Leaks) rows() []results.Row {
 	if l.Lacking != "" {
 		return nil
@@ -39,7 +42,7 @@ func (l Leaks) rows() []results.Row {
 		results.Value{V: round3(l.Precision()), Unit: "precision"},
 		results.Value{V: round3(l.Recall()), Unit: "recall"},
 		results.Value{V: median(l.Insns), Unit: "read-insn"},
-		results.Value{V: round3(100 * spread(l.Insns)), Unit: "read-spread-percent"},
+		results.Value{V: l.Spread(), Unit: "read-spread-percent"},
 	)}}
 }
 

@@ -76,12 +76,14 @@ func migratesUnder(p Peer) (s Shaped, err error) {
 func (s *Shaped) judgeMigration(r Reading, took time.Duration) {
 	s.Counted, s.Timed = r.Calls, r.Timed
 	s.Correct = s.Counted == s.Issued
-	s.Truth = float64(took) / migrations // at most
-	if s.Durable && s.Timed > 0 {
-		s.Reported = r.Average()
+	most := float64(took) / migrations
+	s.Truth = []float64{most}
+	if !s.Durable {
+		return
 	}
-	if s.Durable {
-		s.Correct = s.Correct && s.Timed == s.Issued && s.Reported > 0 && s.Reported <= s.Truth
+	s.Correct = s.Correct && s.Timed == s.Issued && r.Average() > 0 && r.Average() <= most
+	if s.Timed > 0 {
+		s.Reported = []float64{r.Average()}
 	}
 }
 

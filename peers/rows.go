@@ -13,9 +13,10 @@ import (
 	"github.com/montanaflynn/stats"
 )
 
-// units are those of the rows. What is exact repeats to the digit. To attach a peer
-// takes as long as the kernel has other things to do, and the memory that the kernel
-// has in use depends on what was there before.
+// units are those of the rows. What is exact repeats to the digit. What is noisy does
+// not, and has a spread beside it: a processor that sleeps wakes some instructions
+// sooner or later, the kernel does other things while a peer is attached, has memory
+// in use from before, and a tool runs when it likes.
 var units = []results.Unit{
 	{Name: "base-insn/op", Better: "lower", Exact: true},
 	{Name: "probed-insn/op", Better: "lower", Exact: true},
@@ -27,29 +28,31 @@ var units = []results.Unit{
 	{Name: "calls-reported", Exact: true},
 	{Name: "lost", Better: "lower", Exact: true},
 	{Name: "correct", Better: "higher", Exact: true},
-	{Name: "attach-insn", Better: "lower"},
-	{Name: "detach-insn", Better: "lower"},
-	{Name: "attach-spread-percent", Better: "lower"},
-	{Name: "kernel-bytes", Better: "lower"},
-	{Name: "tool-overhead-insn/op", Better: "lower"},
-	{Name: "tool-mean-overhead-insn/op", Better: "lower"},
-	{Name: "tool-spread-percent", Better: "lower"},
-	{Name: "tool-bias-insn/op", Better: "lower"},
-	{Name: "tool-lost", Better: "lower"},
+	{Name: "asleep-reported-insn/op", Noisy: true},
+	{Name: "asleep-true-insn/op", Noisy: true},
+	{Name: "asleep-spread-percent", Better: "lower", Noisy: true},
+	{Name: "attach-insn", Better: "lower", Noisy: true},
+	{Name: "attach-spread-percent", Better: "lower", Noisy: true},
+	{Name: "detach-insn", Better: "lower", Noisy: true},
+	{Name: "detach-spread-percent", Better: "lower", Noisy: true},
+	{Name: "kernel-bytes", Better: "lower", Noisy: true},
+	{Name: "kernel-bytes-spread-percent", Better: "lower", Noisy: true},
+	{Name: "tool-overhead-insn/op", Better: "lower", Noisy: true},
+	{Name: "tool-mean-overhead-insn/op", Better: "lower", Noisy: true},
+	{Name: "tool-spread-percent", Better: "lower", Noisy: true},
+	{Name: "tool-reported-insn/op", Noisy: true},
+	{Name: "tool-bias-insn/op", Noisy: true},
+	{Name: "tool-calls-reported", Noisy: true},
+	{Name: "tool-lost", Better: "lower", Noisy: true},
 	{Name: "precision", Better: "higher", Exact: true},
 	{Name: "recall", Better: "higher", Exact: true},
-	{Name: "read-insn", Better: "lower"},
-	{Name: "read-spread-percent", Better: "lower"},
+	{Name: "read-insn", Better: "lower", Noisy: true},
+	{Name: "read-spread-percent", Better: "lower", Noisy: true},
 }
 
 // File is the result as a results file. Peers that the kernel lacks have no rows.
 func (r *Result) File() *results.File {
-	f := &results.File{Env: r.Env}
-	for _, u := range units {
-		if u.Better != "" || u.Exact {
-			f.Units = append(f.Units, u)
-		}
-	}
+	f := &results.File{Env: r.Env, Units: slices.Clone(units)}
 	for _, m := range r.Peers {
 		f.Rows = append(f.Rows, m.rows()...)
 	}
@@ -115,7 +118,7 @@ func (c Calls) toolRow(peer string) results.Row {
 	return results.Row{Name: "PeerTool", Params: params(peer, c.Name), Iters: int(c.Issued), Values: known(
 		results.Value{V: round3(c.Added()), Unit: "tool-overhead-insn/op"},
 		results.Value{V: round3(mean(c.Probed) - mean(c.Base)), Unit: "tool-mean-overhead-insn/op"},
-		results.Value{V: round3(100 * spread(c.Probed)), Unit: "tool-spread-percent"},
+		results.Value{V: c.Spread(), Unit: "tool-spread-percent"},
 		results.Value{V: round3(c.Average()), Unit: "tool-reported-insn/op"},
 		results.Value{V: round3(c.Bias()), Unit: "tool-bias-insn/op"},
 		results.Value{V: float64(c.Issued), Unit: "calls-issued"},
@@ -167,40 +170,72 @@ func (s Shaped) row(peer string) results.Row {
 	if s.Correct {
 		correct = 1
 	}
-	reported, truth := s.Reported, s.Truth
-	if s.Timed == 0 {
-		reported = math.NaN()
-	}
-	if s.Shape == Migrates { // on another clock, of which time is nothing to quote
-		reported, truth = math.NaN(), math.NaN()
-	}
 	return results.Row{
 		Name: "PeerShape", Params: append(params(peer, s.Function), results.Param{Key: "shape", Value: string(s.Shape)}),
-		Iters: int(s.Issued), Values: known(
-			results.Value{V: round3(reported), Unit: "reported-insn/op"},
-			results.Value{V: round3(truth), Unit: "true-insn/op"},
+		Iters: int(s.Issued), Values: append(s.times(),
 			results.Value{V: float64(s.Issued), Unit: "calls-issued"},
 			results.Value{V: float64(s.Counted), Unit: "calls-reported"},
 			results.Value{V: correct, Unit: "correct"},
 		)}
 }
 
-// spread is how far samples are apart, as a part of their median.
+// times are none of what was measured on another clock, on which time is nothing to
+// quote.
+func (s Shaped) times() []results.Value {
+	switch s.Shape {
+	case Sleeps:
+		return known(
+			results.Value{V: round3(median(s.Reported)), Unit: "asleep-reported-insn/op"},
+			results.Value{V: round3(median(s.Truth)), Unit: "asleep-true-insn/op"},
+			results.Value{V: s.Spread(), Unit: "asleep-spread-percent"},
+		)
+	case Recurses:
+		return known(
+			results.Value{V: round3(median(s.Reported)), Unit: "reported-insn/op"},
+			results.Value{V: round3(median(s.Truth)), Unit: "true-insn/op"},
+		)
+	}
+	return nil
+}
+
+// spread is how far samples are apart, in percent of their median. NaN is that of one.
 func spread(v []float64) float64 {
 	if len(v) < 2 || median(v) == 0 {
 		return math.NaN()
 	}
-	return (slices.Max(v) - slices.Min(v)) / median(v)
+	return round3(100 * (slices.Max(v) - slices.Min(v)) / median(v))
 }
+
+// Spread is how far apart the times are that a call takes in all batches under a tool,
+// in percent of their median.
+func (c Calls) Spread() float64 { return spread(c.Probed) }
+
+// Spread is how far averages are apart, in percent of their median: those of the peer,
+// or of who makes the calls if the peer does not time.
+func (s Shaped) Spread() float64 {
+	if len(s.Reported) > 0 {
+		return spread(s.Reported)
+	}
+	return spread(s.Truth)
+}
+
+// Spread is how far the times to attach are apart, or those to detach if that is more,
+// in percent of their median.
+func (a Attached) Spread() float64 { return max(spread(a.AttachNs), spread(a.DetachNs)) }
+
+// BytesSpread is how far apart the amounts of memory are.
+func (a Attached) BytesSpread() float64 { return spread(a.Bytes) }
 
 func (a Attached) row(peer string) results.Row {
 	return results.Row{
 		Name: "PeerAttach", Params: []results.Param{{Key: "peer", Value: peer}, {Key: "funcs", Value: strconv.Itoa(a.Functions)}},
 		Iters: len(a.AttachNs), Values: known(
 			results.Value{V: median(a.AttachNs), Unit: "attach-insn"},
+			results.Value{V: spread(a.AttachNs), Unit: "attach-spread-percent"},
 			results.Value{V: median(a.DetachNs), Unit: "detach-insn"},
-			results.Value{V: round3(100 * spread(a.AttachNs)), Unit: "attach-spread-percent"},
+			results.Value{V: spread(a.DetachNs), Unit: "detach-spread-percent"},
 			results.Value{V: median(a.Bytes), Unit: "kernel-bytes"},
+			results.Value{V: spread(a.Bytes), Unit: "kernel-bytes-spread-percent"},
 		)}
 }
 
@@ -228,9 +263,6 @@ func Difference(first, second *Result) string {
 func exact(unit string) bool {
 	return slices.ContainsFunc(units, func(u results.Unit) bool { return u.Name == unit && u.Exact })
 }
-
-// Spread is how far the times to attach are apart, in percent of their median.
-func (a Attached) Spread() float64 { return round3(100 * spread(a.AttachNs)) }
 
 // LackingParts says what a kernel lacks of a peer that it has else, each once.
 func (m Measured) LackingParts() []string {

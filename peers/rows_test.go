@@ -25,8 +25,8 @@ func testResult() *Result {
 					{Subject: work, Lacking: "no such thing"},
 				},
 				Burst:  Burst{Function: "sys_getpid", Issued: 10, Counted: 7, Lost: 3},
-				Shapes: []Shaped{{Shape: Sleeps, Function: "sys_poll", Issued: 20, Counted: 20, Timed: 20, Truth: 2000, Reported: 2100, Correct: true, Durable: true}, {Shape: Recurses, Lacking: "no such thing"}},
-				Attach: []Attached{{Functions: 10, AttachNs: []float64{100, 110, 105}, DetachNs: []float64{5}, Bytes: []float64{4096}}},
+				Shapes: []Shaped{{Shape: Sleeps, Function: "sys_poll", Issued: 20, Counted: 20, Timed: 20, Truth: []float64{2000, 2001}, Reported: []float64{2100, 2110}, Correct: true, Durable: true}, {Shape: Recurses, Lacking: "no such thing"}},
+				Attach: []Attached{{Functions: 10, AttachNs: []float64{100, 110, 105}, DetachNs: []float64{5, 6}, Bytes: []float64{4096, 4096}}},
 			},
 			{
 				Facts: Facts{Name: "counter", Kind: Tracefs},
@@ -45,8 +45,8 @@ func testResult() *Result {
 func TestRows(t *testing.T) {
 	const want = `BenchmarkPeer/peer=timer/func=sys_getpid  6000  306 base-insn/op  754 probed-insn/op  448 overhead-insn/op  251 reported-insn/op  68 true-insn/op  183 bias-insn/op  6000 calls-issued  6000 calls-reported  0 lost
 BenchmarkPeerBurst/peer=timer/func=sys_getpid  10  10 calls-issued  7 calls-reported  3 lost
-BenchmarkPeerShape/peer=timer/func=sys_poll/shape=sleeps  20  2100 reported-insn/op  2000 true-insn/op  20 calls-issued  20 calls-reported  1 correct
-BenchmarkPeerAttach/peer=timer/funcs=10  3  105 attach-insn  5 detach-insn  9.524 attach-spread-percent  4096 kernel-bytes
+BenchmarkPeerShape/peer=timer/func=sys_poll/shape=sleeps  20  2105 asleep-reported-insn/op  2000.5 asleep-true-insn/op  0.475 asleep-spread-percent  20 calls-issued  20 calls-reported  1 correct
+BenchmarkPeerAttach/peer=timer/funcs=10  3  105 attach-insn  9.524 attach-spread-percent  5.5 detach-insn  18.182 detach-spread-percent  4096 kernel-bytes  0 kernel-bytes-spread-percent
 BenchmarkPeer/peer=counter/func=sys_getpid  6000  306 base-insn/op  406 probed-insn/op  100 overhead-insn/op  68 true-insn/op  6000 calls-issued  5999 calls-reported  1 lost
 BenchmarkPeerTool/peer=program/func=sys_getpid  6  150 tool-overhead-insn/op  150 tool-mean-overhead-insn/op  22.222 tool-spread-percent  100 tool-reported-insn/op  32 tool-bias-insn/op  6 calls-issued  5 tool-calls-reported  0 tool-lost
 BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667 read-spread-percent
@@ -59,7 +59,14 @@ BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667
 	if diff := cmp.Diff(want, text[strings.Index(text, "Benchmark"):]); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
-	for _, u := range []string{"Unit overhead-insn/op better=lower assume=exact\n", "Unit attach-insn better=lower\n", "Unit tool-overhead-insn/op better=lower\n"} {
+	for _, r := range testResult().File().Rows {
+		for _, v := range r.Values {
+			if !slices.ContainsFunc(units, func(u results.Unit) bool { return u.Name == v.Unit }) {
+				t.Errorf("%s has the unit %s, which would be taken for exact", r.FullName(), v.Unit)
+			}
+		}
+	}
+	for _, u := range []string{"Unit overhead-insn/op better=lower assume=exact\n", "Unit attach-insn better=lower assume=nothing\n", "Unit tool-reported-insn/op assume=nothing\n"} {
 		if !strings.Contains(text, u) {
 			t.Errorf("%q is not in the file", u)
 		}
@@ -74,6 +81,8 @@ func TestDifference(t *testing.T) {
 	}{
 		"nothing":             {func(*Result) {}, ""},
 		"time to attach":      {func(r *Result) { r.Peers[0].Attach[0].AttachNs = []float64{1, 2} }, ""},
+		"a time to sleep":     {func(r *Result) { r.Peers[0].Shapes[0].Truth = []float64{7, 8} }, ""},
+		"a sleeper not timed": {func(r *Result) { r.Peers[0].Shapes[0].Correct = false }, "shape=sleeps is 1 and then 0 correct"},
 		"a tool":              {func(r *Result) { r.Peers[2].Calls[0].Probed = []float64{9} }, ""},
 		"an instruction more": {func(r *Result) { r.Peers[0].Calls[0].Probed = []float64{755} }, "Peer/peer=timer/func=sys_getpid is 754 and then 755 probed-insn/op"},
 		"a call fewer":        {func(r *Result) { r.Peers[1].Calls[0].Counted-- }, "is 5999 and then 5998 calls-reported"},

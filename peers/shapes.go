@@ -30,13 +30,15 @@ type Shaped struct {
 	Issued   uint64 // calls
 	Counted  uint64 // according to the peer
 	Timed    uint64 // of these
-	// Truth is what whoever makes the calls found them to take, on the average.
-	Truth float64
-	// Reported is the average according to the peer. Plain is by how much that of
+	// Truth is what whoever makes the calls found them to take, on the average, each
+	// time that the shape was tried.
+	Truth []float64
+	// Reported are the averages according to the peer. Plain is by how much that of
 	// simple calls is more than their truth.
-	Reported, Plain float64
-	Correct         bool
-	Durable         bool // the peer times calls
+	Reported []float64
+	Plain    float64
+	Correct  bool
+	Durable  bool // the peer times calls
 }
 
 // How far an average may be off that is right, when the part that a peer always adds
@@ -46,14 +48,30 @@ const (
 	shapeInsn = 10
 )
 
-// judge tells whether all calls were counted and timed, for as long as they took.
+// judge tells whether all calls were counted and timed, for as long as they took each
+// time.
 func (s *Shaped) judge() {
 	s.Correct = s.Counted == s.Issued
-	if s.Durable {
-		off := math.Abs(s.Reported - s.Plain - s.Truth)
-		s.Correct = s.Correct && s.Timed == s.Issued && off <= max(shapePart*s.Truth, shapeInsn)
+	if !s.Durable {
+		return
+	}
+	s.Correct = s.Correct && s.Timed == s.Issued && len(s.Reported) == len(s.Truth)
+	for i, reported := range s.Reported {
+		off := math.Abs(reported - s.Plain - s.Truth[i])
+		s.Correct = s.Correct && off <= max(shapePart*s.Truth[i], shapeInsn)
 	}
 }
+
+// Off is by how much what is reported is too high, as a part of what is true. NaN is
+// where nothing was timed.
+func (s Shaped) Off() float64 {
+	truth := median(s.Truth)
+	return (median(s.Reported) - s.Plain - truth) / truth
+}
+
+// Exact tells whether times repeat to the digit. A processor that is idle wakes up for
+// the next to sleep long enough, and some instructions sooner or later.
+func (s Shaped) Exact() bool { return s.Shape == Recurses }
 
 // shapes tries a peer with all shapes.
 func (l *lab) shapes(ctx context.Context, p Peer) ([]Shaped, error) {
@@ -104,19 +122,33 @@ func (l *lab) shape(ctx context.Context, p Peer, s *Shaped, plain, calls caller)
 	if before.Timed > 0 {
 		s.Plain = before.Average() - truth
 	}
-	if s.Issued, s.Truth, err = calls(ctx); err != nil {
-		return err
-	}
-	after, err := readOne(p)
-	if err != nil {
-		return err
-	}
-	seen := after.since(before)
-	s.Counted, s.Timed = seen.Calls, seen.Timed
-	if s.Timed > 0 {
-		s.Reported = seen.Average()
+	for range shapeTries {
+		if before, err = s.try(ctx, p, before, calls); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// shapeTries is how often a shape is tried.
+const shapeTries = 3
+
+// try makes the calls once, and asks the peer what it counted since it was asked before.
+func (s *Shaped) try(ctx context.Context, p Peer, before Reading, calls caller) (now Reading, err error) {
+	issued, truth, err := calls(ctx)
+	if err != nil {
+		return before, err
+	}
+	if now, err = readOne(p); err != nil {
+		return before, err
+	}
+	seen := now.since(before)
+	s.Issued, s.Counted, s.Timed = s.Issued+issued, s.Counted+seen.Calls, s.Timed+seen.Timed
+	s.Truth = append(s.Truth, truth)
+	if seen.Timed > 0 {
+		s.Reported = append(s.Reported, seen.Average())
+	}
+	return now, nil
 }
 
 // sleeps are how long the processes sleep each time, in milliseconds.

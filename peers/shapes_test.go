@@ -9,13 +9,15 @@ func TestJudgeShapes(t *testing.T) {
 		s    Shaped
 		want bool
 	}{
-		"all counted and timed":     {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1170, Plain: 165, Durable: true}, true},
-		"two percent off":           {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1185, Plain: 165, Durable: true}, true},
-		"three percent off":         {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 1195, Plain: 165, Durable: true}, false},
-		"half":                      {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 1000, Reported: 500, Durable: true}, false},
-		"a call not counted":        {Shaped{Issued: 10, Counted: 9, Timed: 9, Truth: 1000, Reported: 1000, Durable: true}, false},
-		"a call not timed":          {Shaped{Issued: 10, Counted: 10, Timed: 9, Truth: 1000, Reported: 1000, Durable: true}, false},
-		"short, and some insn off":  {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: 50, Reported: 59, Durable: true}, true},
+		"all counted and timed":     {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000}, Reported: []float64{1170}, Plain: 165, Durable: true}, true},
+		"two percent off":           {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000}, Reported: []float64{1185}, Plain: 165, Durable: true}, true},
+		"three percent off":         {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000}, Reported: []float64{1195}, Plain: 165, Durable: true}, false},
+		"half":                      {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000}, Reported: []float64{500}, Durable: true}, false},
+		"half, once of twice":       {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000, 1000}, Reported: []float64{1000, 500}, Durable: true}, false},
+		"nothing, once of twice":    {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{1000, 1000}, Reported: []float64{1000}, Durable: true}, false},
+		"a call not counted":        {Shaped{Issued: 10, Counted: 9, Timed: 9, Truth: []float64{1000}, Reported: []float64{1000}, Durable: true}, false},
+		"a call not timed":          {Shaped{Issued: 10, Counted: 10, Timed: 9, Truth: []float64{1000}, Reported: []float64{1000}, Durable: true}, false},
+		"short, and some insn off":  {Shaped{Issued: 10, Counted: 10, Timed: 10, Truth: []float64{50}, Reported: []float64{59}, Durable: true}, true},
 		"counts only":               {Shaped{Issued: 10, Counted: 10}, true},
 		"counts only, one too many": {Shaped{Issued: 10, Counted: 11}, false},
 	} {

@@ -18,7 +18,7 @@ import (
 // writePeers prints what was measured of peers for people.
 func writePeers(w io.Writer, r *peers.Result) error {
 	fmt.Fprintln(w, headline(environmentOf(r.File())))
-	tables := [][][]string{peersCost(r), peersTrust(r), peersAttach(r), peersCan(r), peersLeaks(r)}
+	tables := [][][]string{peersCost(r), peersTrust(r), peersAttach(r), peersLeaks(r), peersCan(r), peersDocs(r)}
 	for _, lines := range tables {
 		if len(lines) < 2 {
 			continue
@@ -27,8 +27,14 @@ func writePeers(w io.Writer, r *peers.Result) error {
 			return err
 		}
 	}
+	fmt.Fprint(w, "\n"+inexact+"\n")
 	return writeLacking(w, r)
 }
+
+// inexact is the legend of all tables.
+const inexact = `Figures with a ~, and in tables with a column for the spread those that have one, do
+not repeat to the digit; all others do. A spread is from the least to the most, in
+percent of the median.`
 
 // writeLacking says what was not measured, and why.
 func writeLacking(w io.Writer, r *peers.Result) error {
@@ -71,14 +77,18 @@ func insn(v float64) string {
 }
 
 // subjectColumn is a function in the table of costs. One of known length has only a
-// column for the bias: a call of it takes as much more as of any other.
+// column for the bias: a call of it takes as much more as of any other. Where tools
+// were measured there is a column for their spread.
 type subjectColumn struct {
 	name string
 	head []string
 }
 
+const spreadHead = "spread, %"
+
 func subjectColumns(all []peers.Measured) []subjectColumn {
 	var columns []subjectColumn
+	tools := slices.ContainsFunc(all, func(m peers.Measured) bool { return m.Facts.Kind == peers.Tool })
 	for _, m := range all {
 		for _, c := range m.Calls {
 			name := c.Subject.String()
@@ -86,8 +96,11 @@ func subjectColumns(all []peers.Measured) []subjectColumn {
 				continue
 			}
 			head := []string{name, "bias"}
-			if c.N > 0 {
+			switch {
+			case c.N > 0:
 				head = []string{"at " + insn(c.Truth)}
+			case tools:
+				head = append(head, spreadHead)
 			}
 			columns = append(columns, subjectColumn{name, head})
 		}
@@ -97,16 +110,20 @@ func subjectColumns(all []peers.Measured) []subjectColumn {
 
 // cells are the values of a column for a peer.
 func (s subjectColumn) cells(m peers.Measured) []string {
-	added, bias := "", ""
+	added, bias, spread := "", "", ""
 	for _, c := range m.Calls {
-		if c.Subject.String() == s.name && c.Lacking == "" {
-			added, bias = insn(c.Added()), insn(c.Bias())
+		if c.Subject.String() != s.name || c.Lacking != "" {
+			continue
+		}
+		added, bias = insn(c.Added()), insn(c.Bias())
+		if m.Facts.Kind == peers.Tool {
+			spread = insn(c.Spread())
 		}
 	}
 	if len(s.head) == 1 {
 		return []string{bias}
 	}
-	return []string{added, bias}
+	return []string{added, bias, spread}[:len(s.head)]
 }
 
 // peersCost has for each subject what a call takes more, and how far off what a peer
@@ -135,6 +152,9 @@ func peersTrust(r *peers.Result) [][]string {
 		line := []string{m.Facts.Name, "", "", ""}
 		if c := m.Calls[0]; c.Lacking == "" {
 			line = []string{m.Facts.Name, count(c.Issued), count(c.Counted), count(c.Lost)}
+			if m.Facts.Kind == peers.Tool {
+				line[2], line[3] = "~"+line[2], "~"+line[3]
+			}
 		}
 		if b := m.Burst; b.Lacking == "" && b.Issued > 0 {
 			line = append(line, count(b.Issued), count(b.Counted), count(b.Lost))
@@ -164,10 +184,12 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 			return fmt.Sprintf("%d of %d", s.Counted, s.Issued)
 		case s.Durable && s.Timed != s.Issued:
 			return fmt.Sprintf("%d of %d timed", s.Timed, s.Issued)
+		case s.Exact():
+			return fmt.Sprintf("%+.0f %%", 100*s.Off())
 		case shape == peers.Migrates:
-			return fmt.Sprintf("%.1f times", s.Reported/s.Truth)
+			return fmt.Sprintf("~%.1f times", 1+s.Off())
 		default:
-			return fmt.Sprintf("%+.0f %%", 100*(s.Reported-s.Plain-s.Truth)/s.Truth)
+			return fmt.Sprintf("~%+.0f %%", 100*s.Off())
 		}
 	}
 	return ""
@@ -186,19 +208,19 @@ func peersAttach(r *peers.Result) [][]string {
 		}
 	}
 	for _, n := range sizes {
-		lines[0] = append(lines[0], fmt.Sprintf("to %d", n), "and off", "spread, %")
+		lines[0] = append(lines[0], fmt.Sprintf("to %d", n), "and off", spreadHead)
 	}
-	lines[0] = append(lines[0], "KiB for the first")
+	lines[0] = append(lines[0], "KiB for the first", spreadHead)
 	for _, m := range attached {
 		line := []string{m.Facts.Name}
 		for _, n := range sizes {
 			line = append(line, attachCells(m, n)...)
 		}
-		memory := ""
+		memory, spread := "", ""
 		if a := m.Attach[0]; a.Lacking == "" {
-			memory = kib(a.Bytes)
+			memory, spread = kib(a.Bytes), insn(a.BytesSpread())
 		}
-		lines = append(lines, append(line, memory))
+		lines = append(lines, append(line, memory, spread))
 	}
 	if len(attached) == 0 {
 		return nil
@@ -247,13 +269,27 @@ func peersCan(r *peers.Result) [][]string {
 	return lines
 }
 
+// peersDocs has where each is described, so that it can be checked that it is run so,
+// and what its users must know.
+func peersDocs(r *peers.Result) [][]string {
+	lines := [][]string{{"run as described in"}}
+	for _, m := range r.Peers {
+		line := m.Facts.Name + ": " + m.Facts.Doc
+		if m.Facts.Limit != "" {
+			line += " (" + m.Facts.Limit + ")"
+		}
+		lines = append(lines, []string{line})
+	}
+	return lines
+}
+
 // peersLeaks has how well leaks are found.
 func peersLeaks(r *peers.Result) [][]string {
-	lines := [][]string{{"leaks", "named", "precision", "recall", "million insn"}}
+	lines := [][]string{{"leaks", "named", "precision", "recall", "million insn", spreadHead}}
 	for _, l := range r.Leaks {
 		if l.Lacking == "" {
 			lines = append(lines, []string{
-				l.Way, strconv.Itoa(l.Named), strconv.FormatFloat(l.Precision(), 'f', 3, 64), strconv.FormatFloat(l.Recall(), 'f', 3, 64), millions(l.Insns),
+				l.Way, strconv.Itoa(l.Named), strconv.FormatFloat(l.Precision(), 'f', 3, 64), strconv.FormatFloat(l.Recall(), 'f', 3, 64), millions(l.Insns), insn(l.Spread()),
 			})
 		}
 	}
