@@ -41,8 +41,8 @@ type Calls struct {
 	Base, Probed []float64
 	// Truth is what a call takes, unprobed; 0 if that is not known.
 	Truth float64
-	// Reported is what the peer says it takes, one average for each time that it
-	// was attached.
+	// Reported is what the peer says it takes, one average for each batch after which
+	// it was read.
 	Reported []float64
 	// Issued is how often it was called, and Counted how often according to the
 	// peer, which admits to have lost some.
@@ -125,7 +125,7 @@ func (l *lab) calls(ctx context.Context, p Peer, subjects []Subject) ([]Calls, e
 
 func (l *lab) withoutPeer(ctx context.Context, all []Calls) error {
 	for i := range all {
-		took, _, err := l.drive(ctx, all[i].Subject, callsOfRound)
+		took, _, err := l.drive(ctx, all[i].Subject, callsOfCost)
 		if err != nil {
 			return err
 		}
@@ -140,10 +140,10 @@ func (l *lab) underPeer(ctx context.Context, p Peer, all []Calls) (err error) {
 		return fmt.Errorf("attach: %w", err)
 	}
 	defer func() { err = errors.Join(err, p.Detach()) }()
-	before, err := readOne(p)
+	last, err := readOne(p)
 	for i := range all {
 		if err == nil {
-			before, err = l.driveProbed(ctx, p, &all[i], before)
+			last, err = l.driveProbed(ctx, p, &all[i], last)
 		}
 	}
 	return err
@@ -165,37 +165,72 @@ func readOne(p Peer) (Reading, error) {
 // times before, in the same way: whoever makes them makes some for itself, and so does
 // a reader of files, which are no calls of the subject. What is counted then, but for
 // the few, is taken from what is counted after.
+//
+// The peer is read after some more batches, each time: a tick of the kernel's clock
+// falls into few of them, so that the median of what it says repeats to the digit.
 func (l *lab) driveProbed(ctx context.Context, p Peer, c *Calls, before Reading) (Reading, error) {
-	others := uint64(0)
+	w := &watch{lab: l, peer: p, calls: c, last: before}
 	if c.N == 0 {
-		_, issued, err := l.drive(ctx, c.Subject, fewCalls)
-		if err != nil {
-			return before, err
+		if err := w.learnOthers(ctx); err != nil {
+			return w.last, err
 		}
-		now, err := readOne(p)
-		if err != nil {
-			return before, err
-		}
-		others, before = now.since(before).Calls-issued, now
-		l.others[c.Name] = others
 	}
-	took, issued, err := l.drive(ctx, c.Subject, callsOfRound)
+	took, _, err := w.drive(ctx, callsOfCost)
 	if err != nil {
-		return before, err
+		return w.last, err
 	}
-	now, err := readOne(p)
-	if err != nil {
-		return before, err
-	}
-	seen := now.since(before)
 	c.Probed = append(c.Probed, took...)
-	c.Issued += issued
-	c.Counted += seen.Calls - others
-	c.Lost += seen.Lost
-	if seen.Timed > 0 && seen.TotalNs > 0 {
-		c.Reported = append(c.Reported, seen.Average())
+	for range readings {
+		_, seen, err := w.drive(ctx, batchOfCalls)
+		if err != nil {
+			return w.last, err
+		}
+		if seen.Timed > 0 && seen.TotalNs > 0 {
+			c.Reported = append(c.Reported, seen.Average())
+		}
 	}
-	return now, nil
+	return w.last, nil
+}
+
+// watch is a peer that is attached to a function while that is called.
+type watch struct {
+	lab    *lab
+	peer   Peer
+	calls  *Calls
+	last   Reading // what the peer said last
+	others uint64  // calls of no interest that it counts each time
+}
+
+func (w *watch) learnOthers(ctx context.Context) error {
+	_, issued, seen, err := w.driveOnce(ctx, fewCalls)
+	w.others = seen.Calls - issued
+	w.lab.others[w.calls.Name] = w.others
+	return err
+}
+
+// drive makes calls, and adds them to those that were made and counted.
+func (w *watch) drive(ctx context.Context, calls int) (took []float64, seen Reading, err error) {
+	took, issued, seen, err := w.driveOnce(ctx, calls)
+	if err != nil {
+		return nil, seen, err
+	}
+	w.calls.Issued += issued
+	w.calls.Counted += seen.Calls - w.others
+	w.calls.Lost += seen.Lost
+	return took, seen, nil
+}
+
+// driveOnce makes calls and returns what the peer has seen of them.
+func (w *watch) driveOnce(ctx context.Context, calls int) (took []float64, issued uint64, seen Reading, err error) {
+	if took, issued, err = w.lab.drive(ctx, w.calls.Subject, calls); err != nil {
+		return nil, 0, seen, err
+	}
+	now, err := readOne(w.peer)
+	if err != nil {
+		return nil, 0, seen, err
+	}
+	seen, w.last = now.since(w.last), now
+	return took, issued, seen, nil
 }
 
 // since is what was counted after an earlier reading.
@@ -206,10 +241,11 @@ func (r Reading) since(before Reading) Reading {
 // How many calls are made while a peer is attached, in batches that are short, so
 // that a tick of the kernel's clock falls into few of them.
 const (
-	callsOfRound = 2000
+	callsOfCost  = 1500 // which tell what a call takes more
+	readings     = 5    // and a batch before each
+	callsOfRound = callsOfCost + readings*batchOfCalls
 	fewCalls     = 10
 	batchOfCalls = 100
-	workBatches  = 10
 )
 
 // workCalls is how often tb_work is called in a batch: about as many instructions
@@ -217,11 +253,12 @@ const (
 func workCalls(n uint64) uint64 { return max(5, min(100, 20_000/n)) }
 
 // drive makes calls, and returns what each took in each batch, and how many they were.
-// Of tb_work they are always the same number.
+// Of tb_work they are as many batches as of system calls.
 func (l *lab) drive(ctx context.Context, s Subject, calls int) (took []float64, issued uint64, err error) {
 	if s.N > 0 {
-		took, err = l.work(ctx, s.N)
-		return took, workBatches * workCalls(s.N), err
+		batches := calls / batchOfCalls
+		took, err = l.work(ctx, s.N, batches)
+		return took, uint64(batches) * workCalls(s.N), err
 	}
 	gen, err := workloads.For(s.Name)
 	if err != nil {
@@ -233,8 +270,7 @@ func (l *lab) drive(ctx context.Context, s Subject, calls int) (took []float64, 
 	}
 	defer program.Close()
 	runtime.GC()
-	n := calls
-	r, err := workloads.Run(ctx, program, workloads.Options{Calls: n, Batch: min(batchOfCalls, gen.Batch)})
+	r, err := workloads.Run(ctx, program, workloads.Options{Calls: calls, Batch: min(batchOfCalls, gen.Batch)})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -245,13 +281,13 @@ func (l *lab) drive(ctx context.Context, s Subject, calls int) (took []float64, 
 	return took, gen.Issued(s.Name, r.Issued, workloads.Rate{}), nil
 }
 
-// work has the testbed call tb_work.
-func (l *lab) work(ctx context.Context, n uint64) ([]float64, error) {
+// work has the testbed call tb_work, in so many batches.
+func (l *lab) work(ctx context.Context, n uint64, batches int) ([]float64, error) {
 	empty, err := l.object.KnownLength("tb_empty")
 	if err != nil {
 		return nil, err
 	}
-	answers, err := bench.Ask(ctx, l.testbed, workBatches, fmt.Sprintf("work %d %d", n, workCalls(n)))
+	answers, err := bench.Ask(ctx, l.testbed, batches, fmt.Sprintf("work %d %d", n, workCalls(n)))
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,6 @@ package peers
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -62,7 +60,7 @@ const (
 )
 
 // leaks plants blocks and has them looked for in all ways.
-func (l *lab) leaks(context.Context) (all []Leaks, err error) {
+func (l *lab) leaks(ctx context.Context) (all []Leaks, err error) {
 	l.progress("look for leaks")
 	prof, err := kmod.LoadProfiler(l.Profiler, nil)
 	if err != nil {
@@ -83,7 +81,11 @@ func (l *lab) leaks(context.Context) (all []Leaks, err error) {
 		return nil, err
 	}
 	list, err := listLeaks(before, readFirst, leaking)
-	return []Leaks{scan, list, kmemleak()}, err
+	if err != nil {
+		return nil, err
+	}
+	reports, err := kmemleakLeaks(ctx, leaking)
+	return []Leaks{scan, list, reports}, err
 }
 
 // plant returns which blocks there are, by page, and whether each leaks.
@@ -197,17 +199,4 @@ func listLeaks(before map[uint64]bool, first time.Duration, leaking map[uint64]b
 	}
 	found.judge(named, leaking)
 	return found, nil
-}
-
-// kmemleakFile is there in kernels that have it.
-const kmemleakFile = "/sys/kernel/debug/kmemleak"
-
-// kmemleak is in none of Debian's kernels: it records every allocation.
-func kmemleak() Leaks {
-	found := Leaks{Way: "kmemleak", Doc: "Documentation/dev-tools/kmemleak.rst"}
-	found.Lacking = "this kernel is built without CONFIG_DEBUG_KMEMLEAK"
-	if _, err := os.Stat(kmemleakFile); err == nil {
-		found.Lacking = fmt.Sprintf("%s is there, and its reports are not read yet", kmemleakFile)
-	}
-	return found
 }

@@ -48,17 +48,13 @@ const (
 	shapeInsn = 10
 )
 
-// judge tells whether all calls were counted and timed, for as long as they took each
-// time.
+// judge tells whether all calls were counted and timed, for as long as they took.
 func (s *Shaped) judge() {
 	s.Correct = s.Counted == s.Issued
-	if !s.Durable {
-		return
-	}
-	s.Correct = s.Correct && s.Timed == s.Issued && len(s.Reported) == len(s.Truth)
-	for i, reported := range s.Reported {
-		off := math.Abs(reported - s.Plain - s.Truth[i])
-		s.Correct = s.Correct && off <= max(shapePart*s.Truth[i], shapeInsn)
+	if s.Durable {
+		truth := median(s.Truth)
+		off := math.Abs(median(s.Reported) - s.Plain - truth)
+		s.Correct = s.Correct && s.Timed == s.Issued && off <= max(shapePart*truth, shapeInsn)
 	}
 }
 
@@ -111,44 +107,51 @@ func (l *lab) shape(ctx context.Context, p Peer, s *Shaped, plain, calls caller)
 		return err
 	}
 	defer func() { err = errors.Join(err, p.Detach()) }()
-	_, truth, err := plain(ctx)
+	last, err := readOne(p)
 	if err != nil {
 		return err
 	}
-	before, err := readOne(p)
-	if err != nil {
+	simple := Shaped{Shape: s.Shape}
+	if last, err = simple.try(ctx, p, last, plain); err != nil {
 		return err
 	}
-	if before.Timed > 0 {
-		s.Plain = before.Average() - truth
+	if len(simple.Reported) > 0 {
+		s.Plain = median(simple.Reported) - median(simple.Truth)
 	}
-	for range shapeTries {
-		if before, err = s.try(ctx, p, before, calls); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = s.try(ctx, p, last, calls)
+	return err
 }
 
-// shapeTries is how often a shape is tried.
-const shapeTries = 3
+// try makes the calls as often as the shape needs. The peer, which said what is last
+// before, is asked after each time what it has counted.
+func (s *Shaped) try(ctx context.Context, p Peer, last Reading, calls caller) (Reading, error) {
+	for range s.Shape.tries() {
+		issued, truth, err := calls(ctx)
+		if err != nil {
+			return last, err
+		}
+		now, err := readOne(p)
+		if err != nil {
+			return last, err
+		}
+		seen := now.since(last)
+		last = now
+		s.Issued, s.Counted, s.Timed = s.Issued+issued, s.Counted+seen.Calls, s.Timed+seen.Timed
+		s.Truth = append(s.Truth, truth)
+		if seen.Timed > 0 {
+			s.Reported = append(s.Reported, seen.Average())
+		}
+	}
+	return last, nil
+}
 
-// try makes the calls once, and asks the peer what it counted since it was asked before.
-func (s *Shaped) try(ctx context.Context, p Peer, before Reading, calls caller) (now Reading, err error) {
-	issued, truth, err := calls(ctx)
-	if err != nil {
-		return before, err
+// tries is how often a shape is tried. Recursion is so short that a tick of the
+// kernel's clock falls into few.
+func (s Shape) tries() int {
+	if s == Recurses {
+		return 10
 	}
-	if now, err = readOne(p); err != nil {
-		return before, err
-	}
-	seen := now.since(before)
-	s.Issued, s.Counted, s.Timed = s.Issued+issued, s.Counted+seen.Calls, s.Timed+seen.Timed
-	s.Truth = append(s.Truth, truth)
-	if seen.Timed > 0 {
-		s.Reported = append(s.Reported, seen.Average())
-	}
-	return now, nil
+	return 3
 }
 
 // sleeps are how long the processes sleep each time, in milliseconds.
@@ -181,7 +184,7 @@ func (l *lab) sleepers(processes int) caller {
 
 const (
 	recursionDepth = 9
-	recursionCalls = 50
+	recursionCalls = 5
 )
 
 // recursion has a function call itself so many times, one call in the other, which

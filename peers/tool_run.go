@@ -86,12 +86,16 @@ const (
 )
 
 func startTool(ctx context.Context, t *tool, f Function) (*running, error) {
+	args, err := t.args(f)
+	if err != nil {
+		return nil, err
+	}
 	out, err := os.Create(toolOutput)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-	r := &running{cmd: exec.CommandContext(ctx, t.program, t.args(f)...), ended: make(chan error, 1)}
+	r := &running{cmd: exec.CommandContext(ctx, t.program, args...), ended: make(chan error, 1)}
 	r.cmd.Stdout, r.cmd.Stderr = out, out
 	if err := r.cmd.Start(); err != nil {
 		return nil, err

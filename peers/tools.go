@@ -19,7 +19,7 @@ type tool struct {
 	// needs is nil unless it may lack something here.
 	needs func() error
 	// args have it count a function until it is interrupted, and print the counts.
-	args func(f Function) []string
+	args func(f Function) ([]string, error)
 	// parse reads what it prints.
 	parse func(output string, f Function) (Reading, error)
 }
@@ -29,30 +29,39 @@ func toolFacts(name, doc, limit string) Facts {
 }
 
 // bpftraceProgram is how its documentation times a function.
-const bpftraceProgram = `kprobe:%[1]s { @start[tid] = nsecs; } kretprobe:%[1]s /@start[tid]/ { @ns = stats(nsecs - @start[tid]); delete(@start[tid]); }`
+const bpftraceProgram = `%[1]s:%[3]s { @start[tid] = nsecs; } %[2]s:%[3]s /@start[tid]/ { @ns = stats(nsecs - @start[tid]); delete(@start[tid]); }`
+
+// bpftrace is it with two of its kinds of probes.
+func bpftrace(f Facts, entry, leave string, spelled func(Function) (string, error)) *tool {
+	f.Filter, f.Stacks, f.Histogram = true, true, true
+	return &tool{facts: f, program: "/usr/bin/bpftrace", args: func(f Function) ([]string, error) {
+		name, err := spelled(f)
+		return []string{"-e", fmt.Sprintf(bpftraceProgram, entry, leave, name)}, err
+	}, parse: parseBpftrace}
+}
 
 func tools() []*tool {
-	bpftrace := toolFacts("bpftrace", "bpftrace(8), stats()", "")
-	bpftrace.Filter, bpftrace.Stacks, bpftrace.Histogram, bpftrace.AnyKernel = true, true, true, true
+	kprobes := toolFacts("bpftrace", "bpftrace(8), stats()", "")
+	kprobes.AnyKernel = true
+	kfuncs := toolFacts("bpftrace-kfunc", "bpftrace(8), kfunc", "needs BTF of the function")
 	trace := toolFacts("perf-trace", "perf-trace(1), -s", "system calls only; prints whole microseconds")
 	trace.Filter = true
-	latency := toolFacts("perf-ftrace-latency", "perf-ftrace(1), latency", "prints a histogram from a microsecond on")
+	latency := toolFacts("perf-ftrace-latency", "perf-ftrace(1), latency", "prints a histogram from a microsecond on; Debian's is built without -b")
 	latency.Histogram, latency.Durations = true, false
 	funclatency := toolFacts("funclatency", "funclatency-bpfcc(8)", "compiles its program with the kernel's headers; -l for calls in calls")
 	funclatency.Filter, funclatency.Histogram, funclatency.AnyKernel = true, true, true
 	return []*tool{
-		{facts: bpftrace, program: "/usr/bin/bpftrace", args: func(f Function) []string {
-			return []string{"-e", fmt.Sprintf(bpftraceProgram, f.Symbol)}
-		}, parse: parseBpftrace},
-		{facts: trace, program: "/usr/bin/perf", args: func(f Function) []string {
+		bpftrace(kprobes, "kprobe", "kretprobe", func(f Function) (string, error) { return f.Symbol, nil }),
+		bpftrace(kfuncs, "kfunc", "kretfunc", typedName),
+		{facts: trace, program: "/usr/bin/perf", args: func(f Function) ([]string, error) {
 			name, _ := f.systemCall()
-			return []string{"trace", "-a", "-s", "-e", name}
+			return []string{"trace", "-a", "-s", "-e", name}, nil
 		}, parse: parsePerfTrace},
-		{facts: latency, program: "/usr/bin/perf", args: func(f Function) []string {
-			return []string{"ftrace", "latency", "-a", "-T", traceName(f)}
+		{facts: latency, program: "/usr/bin/perf", args: func(f Function) ([]string, error) {
+			return []string{"ftrace", "latency", "-a", "-T", traceName(f)}, nil
 		}, parse: parsePerfLatency},
-		{facts: funclatency, program: pythonPath, needs: needHeaders, args: func(f Function) []string {
-			return []string{funclatencyPath, f.Symbol}
+		{facts: funclatency, program: pythonPath, needs: needHeaders, args: func(f Function) ([]string, error) {
+			return []string{funclatencyPath, f.Symbol}, nil
 		}, parse: parseFunclatency},
 	}
 }

@@ -41,12 +41,13 @@ func filter(file string, functions []Function) []setting {
 	return []setting{{file, strings.Join(tracedSymbols(functions), " "), ""}}
 }
 
-func graphSettings(file string) func([]Function) []setting {
-	return func(functions []Function) []setting {
+// graphTracer is function_graph with functions written to a file that tells it which.
+func graphTracer(f Facts, file string) Peer {
+	return &tracer{facts: f, clock: tickClock, supports: needTracer("function_graph"), settings: func(functions []Function) []setting {
 		return append(filter(file, functions),
 			setting{"options/funcgraph-tail", "1", "0"},
 			setting{"current_tracer", "function_graph", "nop"})
-	}
+	}, read: readGraph}
 }
 
 func needTracer(name string) func([]Function) error {
@@ -74,7 +75,7 @@ func (f Facts) named(name, doc, limit string) Facts {
 func functionGraph() Peer {
 	f := tracefsFacts.named("function_graph", "Documentation/trace/ftrace.rst", "a reader must keep up with the ring buffer")
 	f.Each = true
-	return &tracer{facts: f, supports: needTracer("function_graph"), settings: graphSettings("set_ftrace_filter"), read: readGraph}
+	return graphTracer(f, "set_ftrace_filter")
 }
 
 // graphCallees hooks all of the kernel, and is measured with less: the reader of its
@@ -85,7 +86,7 @@ func functionGraphAll() Peer {
 	f := tracefsFacts.named(graphCallees, "Documentation/trace/ftrace.rst, set_graph_function",
 		"shows all that the function calls, and pays for it")
 	f.Each = true
-	return &tracer{facts: f, supports: needTracer("function_graph"), settings: graphSettings("set_graph_function"), read: readGraph}
+	return graphTracer(f, "set_graph_function")
 }
 
 // functionProfiler is the kernel's own table of hits and averages.

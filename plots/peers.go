@@ -96,7 +96,7 @@ func kindOf(peer string) color.Color {
 		return blue
 	case strings.HasPrefix(peer, "bpf-"):
 		return green
-	case strings.HasPrefix(peer, "perf-"), peer == "bpftrace", peer == "funclatency":
+	case strings.HasPrefix(peer, "perf-"), strings.HasPrefix(peer, "bpftrace"), peer == "funclatency":
 		return vermilion
 	}
 	return orange

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,15 +14,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// recordedPeers is the file that README.md's table and chart of peers are made of.
-const recordedPeers = "../../results/recorded/peers.txt"
+// recordedPeers is the file that README.md's table and chart of peers are made of, and
+// recordedPeersNewer that of the other table.
+const (
+	recordedPeers      = "../../results/recorded/peers.txt"
+	recordedPeersNewer = "../../results/recorded/peers-6.12.txt"
+)
 
-// Peers are measured in a guest. What they take is known from programs of the same
-// shape that others have written and measured; what they get wrong must show.
+// peersLine is how README.md's command begins that measures some peers.
+const peersLine = "bin/kprof-bench peers "
+
+// README.md's command measures peers in a guest. What they take is known from programs
+// of the same shape that others have written and measured; what they get wrong must
+// show.
 func TestPeers(t *testing.T) {
+	commands := slices.DeleteFunc(consoleCommands(readme(t)), func(c shown) bool { return !strings.HasPrefix(c.line, peersLine) })
+	if len(commands) != 1 {
+		t.Fatalf("README.md shows %d commands that measure peers, want 1", len(commands))
+	}
 	out := filepath.Join(t.TempDir(), "peers.txt")
-	s := kprofBench(t, "peers", "--funcs", "sys_getpid", "--peers", "bpf-fentry-percpu,syscalls,bpf-multi-session", "--attach", "1", "--out", out)
-	s.must(t, 0, []string{"leaks ", "bpf-multi-session: not supported: this kernel has no sessions of kprobes"}, nil)
+	s := kprofBench(t, append(strings.Fields(commands[0].line)[1:], "--out", out)...)
+	s.must(t, 0, nil, nil)
+	if missing := firstMissing(commands[0].output, s.stdout); missing != "" {
+		t.Errorf("no line like %q is where README.md shows it:\n%s", missing, s.stdout)
+	}
 	if t.Failed() {
 		return
 	}
@@ -29,10 +46,11 @@ func TestPeers(t *testing.T) {
 		"Peer/peer=bpf-fentry-percpu/func=sys_getpid":                                {"overhead-insn/op": 448, "calls-issued": 6000, "calls-reported": 6000, "lost": 0},
 		"Peer/peer=bpf-fentry-percpu/func=tb_work/n=1":                               {"overhead-insn/op": 448, "bias-insn/op": 183, "true-insn/op": 5},
 		"PeerBurst/peer=bpf-fentry-percpu/func=sys_getpid":                           {"calls-issued": 60_010, "calls-reported": 60_010, "lost": 0},
-		"PeerShape/peer=bpf-fentry-percpu/func=sys_poll/shape=sleeps":                {"correct": 0, "calls-reported": 20},
+		"PeerShape/peer=bpf-fentry-percpu/func=sys_poll/shape=sleeps":                {"correct": 0, "calls-reported": 60},
 		"PeerShape/peer=bpf-fentry-percpu/func=tb_recurse/shape=recurses":            {"correct": 0, "calls-issued": 500},
 		"PeerShape/peer=bpf-fentry-percpu/func=sys_sched_setaffinity/shape=migrates": {"correct": 0, "calls-reported": 201},
-		"PeerShape/peer=syscalls/func=sys_poll/shape=sleeps":                         {"correct": 1, "calls-reported": 20},
+		"PeerShape/peer=profiler-direct/func=tb_recurse/shape=recurses":              {"correct": 1, "calls-reported": 500},
+		"PeerShape/peer=syscalls/func=sys_poll/shape=sleeps":                         {"correct": 1, "calls-reported": 60},
 		"PeerShape/peer=syscalls/func=sys_sched_setaffinity/shape=migrates":          {"correct": 1, "calls-reported": 201},
 		"PeerLeaks/way=profiler.ko":                                                  {"precision": 1, "recall": 1},
 		"PeerLeaks/way=vmallocinfo":                                                  {"recall": 1},
@@ -62,8 +80,8 @@ func checkRingBuffer(t *testing.T, f *results.File) {
 	}
 }
 
-// checkRepeats: what a call takes more is the same to the digit in another boot, of
-// other peers, in a guest with more memory.
+// checkRepeats: what a call takes more, and what it is said to take, is the same to the
+// digit in another boot, of other peers, in a guest with more memory.
 func checkRepeats(t *testing.T, f *results.File) {
 	t.Helper()
 	was := readFile(t, recordedPeers)
@@ -74,10 +92,31 @@ func checkRepeats(t *testing.T, f *results.File) {
 		if r.Name != "Peer" {
 			continue
 		}
-		then, _ := rowNamed(t, was, r.FullName()).Value("overhead-insn/op")
-		if now, _ := r.Value("overhead-insn/op"); now != then {
-			t.Errorf("%s is %v overhead-insn/op, recorded are %v; has make record been forgotten?", r.FullName(), now, then)
+		for _, unit := range []string{"overhead-insn/op", "bias-insn/op"} {
+			then, _ := rowNamed(t, was, r.FullName()).Value(unit)
+			if now, _ := r.Value(unit); now != then {
+				t.Errorf("%s is %v %s, recorded are %v; has make record been forgotten?", r.FullName(), now, unit, then)
+			}
 		}
+	}
+}
+
+var all = flag.Bool("all", false, "do what takes minutes, too")
+
+// All peers that README.md shows are measured twice, and what is exact is the same to
+// the digit.
+func TestPeersRepeat(t *testing.T) {
+	if !*all {
+		t.Skip("it takes twenty minutes; -all does it")
+	}
+	lines := slices.DeleteFunc(longCommands(readme(t)), func(line string) bool { return !strings.HasPrefix(line, "peers ") })
+	if len(lines) != 1 {
+		t.Fatalf("README.md shows %d commands that measure all peers, want 1", len(lines))
+	}
+	for _, series := range []string{"6.1", "6.12"} {
+		t.Run(series, func(t *testing.T) {
+			kprofBench(t, append(strings.Fields(lines[0]), "--kernel", series, "--verify-determinism")...).must(t, 0, []string{"leaks "}, nil)
+		})
 	}
 }
 
@@ -104,4 +143,88 @@ func TestPeersRefuses(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, code, stderr.String())
 		}
 	}
+}
+
+// README.md's tables of peers are those of the recorded files.
+func TestReadmeShowsTheRecordedPeers(t *testing.T) {
+	text := readme(t)
+	for file, fewest := range map[string]int{recordedPeers: 15, recordedPeersNewer: 3} {
+		f := readFile(t, file)
+		tables := tablesOf(t, text, "kernel "+setting(t, f, "kernel")+", ")
+		if len(tables) != 2 || len(tables[0]) < fewest || len(tables[1]) < fewest {
+			t.Fatalf("README.md's tables of %s are %q", file, tables)
+		}
+		for _, line := range tables[0][1:] {
+			if want := costsOf(t, f, strings.Fields(line)[0]); !slices.Equal(strings.Fields(line), want) {
+				t.Errorf("README.md says %q, recorded is %q", line, want)
+			}
+		}
+		for _, line := range tables[1][1:] {
+			fields, want, right := strings.Fields(line), []string(nil), 0
+			if want, right = trustOf(t, f, fields[0]); len(fields) < len(want) || !slices.Equal(fields[:len(want)], want) || strings.Count(line, "right") != right {
+				t.Errorf("README.md says %q, recorded is %q, and right %d times", line, want, right)
+			}
+		}
+	}
+}
+
+// tablesOf are the tables in the last block of a text that begins so.
+func tablesOf(t *testing.T, text, head string) [][]string {
+	t.Helper()
+	at := strings.LastIndex(text, "```\n"+head)
+	if at < 0 {
+		t.Fatalf("README.md has no block that begins with %q", head)
+	}
+	block, _, _ := strings.Cut(text[at+len("```\n"):], "\n```")
+	var tables [][]string
+	for _, table := range strings.Split(block, "\n\n")[1:] {
+		tables = append(tables, strings.Split(table, "\n"))
+	}
+	return tables
+}
+
+// cellsOf are figures of a recorded row as they are printed, if there is such a row.
+func cellsOf(f *results.File, name string, units ...string) []string {
+	var cells []string
+	for _, r := range f.Rows {
+		for _, unit := range units {
+			if v, ok := r.Value(unit); ok && r.FullName() == name {
+				cells = append(cells, insn(v))
+			}
+		}
+	}
+	return cells
+}
+
+// costsOf is a peer's line in the table of costs.
+func costsOf(t *testing.T, f *results.File, peer string) []string {
+	t.Helper()
+	of := "/peer=" + peer + "/func="
+	line := append([]string{peer}, cellsOf(f, "Peer"+of+"sys_getpid", "overhead-insn/op", "bias-insn/op")...)
+	for _, n := range []string{"1", "100", "1000", "10000"} {
+		line = append(line, cellsOf(f, "Peer"+of+"tb_work/n="+n, "bias-insn/op")...)
+	}
+	line = append(line, cellsOf(f, "PeerTool"+of+"sys_getpid", "tool-overhead-insn/op", "tool-bias-insn/op", "tool-spread-percent")...)
+	if len(line) < 2 {
+		t.Errorf("nothing is recorded of %s", peer)
+	}
+	return line
+}
+
+// trustOf is how a peer's line in the table of calls begins, and how many shapes it
+// has right.
+func trustOf(t *testing.T, f *results.File, peer string) (line []string, right int) {
+	t.Helper()
+	of := "/peer=" + peer + "/func="
+	line = append([]string{peer}, cellsOf(f, "Peer"+of+"sys_getpid", "calls-issued", "calls-reported", "lost")...)
+	for i, cell := range cellsOf(f, "PeerTool"+of+"sys_getpid", "calls-issued", "tool-calls-reported", "tool-lost") {
+		line = append(line, strings.Repeat("~", min(i, 1))+cell)
+	}
+	line = append(line, cellsOf(f, "PeerBurst"+of+"sys_getpid", "calls-issued", "calls-reported", "lost")...)
+	for _, r := range f.Rows {
+		if v, _ := r.Value("correct"); v == 1 && strings.HasPrefix(r.FullName(), "PeerShape"+of) {
+			right++
+		}
+	}
+	return line, right
 }

@@ -57,6 +57,15 @@ func shape(line string) string {
 	return strings.TrimSpace(blanks.ReplaceAllString(line, " "))
 }
 
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Every command in README.md works, and prints lines of the shape shown there,
 // in that order.
 func TestReadme(t *testing.T) {
@@ -64,16 +73,15 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	commands := consoleCommands(string(text))
+	commands := consoleCommands(readme(t))
 	if len(commands) < 5 {
 		t.Fatalf("README.md shows %d commands in console blocks, which are fewer than it did", len(commands))
 	}
 	guesttest.Kernel(t)
 	for _, c := range commands {
+		if strings.HasPrefix(c.line, peersLine) {
+			continue // by TestPeers
+		}
 		t.Run(strings.Fields(c.line)[0], func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), "sh", "-c", c.line)
 			cmd.Dir = root
@@ -85,6 +93,32 @@ func TestReadme(t *testing.T) {
 				t.Errorf("%s: prints no line like %q where README.md shows it:\n%s", c.line, missing, out)
 			}
 		})
+	}
+}
+
+// longCommands are those that README.md shows without their output: they take minutes,
+// or files of one's own.
+func longCommands(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if line, ok := strings.CutPrefix(line, "    bin/kprof-bench "); ok {
+			all = append(all, strings.TrimSpace(line))
+		}
+	}
+	return all
+}
+
+// What takes too long for a test is spelled as the program understands it.
+func TestReadmeLongCommands(t *testing.T) {
+	all := longCommands(readme(t))
+	if len(all) < 5 {
+		t.Fatalf("README.md shows %d long commands, which are fewer than it did", len(all))
+	}
+	for _, line := range all {
+		var stdout, stderr strings.Builder
+		if code := Main(t.Context(), append(strings.Fields(line), "--help"), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Flags:") {
+			t.Errorf("%s: exit code %d, %s", line, code, stderr.String())
+		}
 	}
 }
 
@@ -127,10 +161,7 @@ func TestFirstMissing(t *testing.T) {
 // What README.md says to do as root on a machine of one's own is what the
 // modules' own makefile can do.
 func TestReadmeNamesWhatIsThere(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readme(t)
 	packages, err := filepath.Glob("../../*/*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +172,7 @@ func TestReadmeNamesWhatIsThere(t *testing.T) {
 	}
 	slices.Sort(dirs)
 	for _, dir := range slices.Compact(dirs) {
-		if !strings.Contains(string(text), "`"+dir+"`") {
+		if !strings.Contains(text, "`"+dir+"`") {
 			t.Errorf("README.md does not name %s", dir)
 		}
 		if _, err := os.Stat(filepath.Join("../..", dir)); err != nil {
@@ -153,7 +184,7 @@ func TestReadmeNamesWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, target := range []string{"run", "test", "module"} {
-		if !strings.Contains(string(text), "make "+target) || !strings.Contains(string(makefile), "\n"+target+":") {
+		if !strings.Contains(text, "make "+target) || !strings.Contains(string(makefile), "\n"+target+":") {
 			t.Errorf("make %s is not both in README.md and in the Makefile", target)
 		}
 	}
