@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -140,35 +137,6 @@ func (p *bpfPeer) Read() ([]Reading, error) {
 	return all, nil
 }
 
-// memory is what the kernel notes of maps and programs in /proc/self/fdinfo.
-func (p *bpfPeer) memory() (bytes int64, err error) {
-	for _, c := range p.all {
-		f, ok := c.(interface{ FD() int })
-		if _, isLink := c.(link.Link); isLink || !ok {
-			continue
-		}
-		text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.FD()))
-		if err != nil {
-			return 0, err
-		}
-		n, err := parseMemlock(string(text))
-		if err != nil {
-			return 0, err
-		}
-		bytes += n
-	}
-	return bytes, nil
-}
-
-func parseMemlock(fdinfo string) (int64, error) {
-	for line := range strings.Lines(fdinfo) {
-		if value, ok := strings.CutPrefix(line, "memlock:"); ok {
-			return strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("fdinfo %q has no memlock", fdinfo)
-}
-
 func (p *bpfPeer) Detach() error {
 	var err error
 	for _, c := range slices.Backward(p.all) {
@@ -248,6 +216,9 @@ func atMulti(p *bpfPeer, functions []Function, entry, leave asm.Instructions) er
 	}
 	o := link.KprobeMultiOptions{Symbols: tracedSymbols(functions)}
 	l, err := link.KprobeMulti(onEntry, o)
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return unsupported("this kernel has no kprobe.multi, which needs Linux 5.18 and CONFIG_FPROBE")
+	}
 	if err := p.linked(l, err); err != nil {
 		return err
 	}

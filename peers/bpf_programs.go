@@ -192,7 +192,7 @@ func typedName(f Function) (string, error) {
 	return "", unsupported("the kernel's BTF has no %s", f.Symbol)
 }
 
-var bpfFacts = Facts{Kind: BPF, Durations: true, Filter: true, Stacks: true, Histogram: true, NoModule: true, Lockdown: true}
+var bpfFacts = Facts{Kind: BPF, Durations: true, Filter: true, Stacks: true, Histogram: true, Each: true, NoModule: true, Lockdown: true}
 
 func bpfPeers() []Peer {
 	const docs = "Documentation/bpf/"

@@ -89,7 +89,7 @@ type Facts struct {
 	// Doc is where it is described: a file of the kernel's sources, unless it says
 	// something else. It is run as it says there.
 	Doc string
-	// What it can, in the kernel itself.
+	// What it can, whether or not it is made use of here.
 	Durations bool // it tells how long calls take
 	Filter    bool // it can look at arguments and leave out calls
 	Stacks    bool // it can tell who called

@@ -149,7 +149,7 @@ func (s *Shaped) try(ctx context.Context, p Peer, last Reading, calls caller) (R
 // kernel's clock falls into few.
 func (s Shape) tries() int {
 	if s == Recurses {
-		return 10
+		return 50
 	}
 	return 3
 }
@@ -184,7 +184,7 @@ func (l *lab) sleepers(processes int) caller {
 
 const (
 	recursionDepth = 9
-	recursionCalls = 5
+	recursionCalls = 1
 )
 
 // recursion has a function call itself so many times, one call in the other, which

@@ -33,7 +33,7 @@ const bpftraceProgram = `%[1]s:%[3]s { @start[tid] = nsecs; } %[2]s:%[3]s /@star
 
 // bpftrace is it with two of its kinds of probes.
 func bpftrace(f Facts, entry, leave string, spelled func(Function) (string, error)) *tool {
-	f.Filter, f.Stacks, f.Histogram = true, true, true
+	f.Filter, f.Stacks, f.Histogram, f.Each = true, true, true, true
 	return &tool{facts: f, program: "/usr/bin/bpftrace", args: func(f Function) ([]string, error) {
 		name, err := spelled(f)
 		return []string{"-e", fmt.Sprintf(bpftraceProgram, entry, leave, name)}, err
@@ -45,7 +45,7 @@ func tools() []*tool {
 	kprobes.AnyKernel = true
 	kfuncs := toolFacts("bpftrace-kfunc", "bpftrace(8), kfunc", "needs BTF of the function")
 	trace := toolFacts("perf-trace", "perf-trace(1), -s", "system calls only; prints whole microseconds")
-	trace.Filter = true
+	trace.Filter, trace.Stacks, trace.Each = true, true, true
 	latency := toolFacts("perf-ftrace-latency", "perf-ftrace(1), latency", "prints a histogram from a microsecond on; Debian's is built without -b")
 	latency.Histogram, latency.Durations = true, false
 	funclatency := toolFacts("funclatency", "funclatency-bpfcc(8)", "compiles its program with the kernel's headers; -l for calls in calls")

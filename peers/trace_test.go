@@ -151,15 +151,6 @@ func TestZoneinfo(t *testing.T) {
 	}
 }
 
-func TestMemlock(t *testing.T) {
-	if n, err := parseMemlock("pos:\t0\nmemlock:\t884736\nmap_id:\t3\n"); n != 884_736 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	if _, err := parseMemlock("pos:\t0\n"); err == nil {
-		t.Error("no memlock is no error")
-	}
-}
-
 func TestProfile(t *testing.T) {
 	const stat = `  Function                               Hit    Time            Avg             s^2
   --------                               ---    ----            ---             ---

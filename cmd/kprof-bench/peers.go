@@ -37,12 +37,16 @@ says, and does the same:
       many instructions a call takes more, and what it says the call takes
   functions of 5 to 20,003 instructions: by how much it is wrong
   60,000 calls in a row while nobody reads: how many of them it knows of
-  two processes asleep in one function, a function that calls itself: whether all
-      calls are counted, and timed right
+  two processes asleep in one function, a function that calls itself, one that
+      returns on another processor: whether all calls are counted, and timed right
   what it takes to attach it to 1, 10 and 100 functions, and how much memory it has
 
-Then leaks of vmalloc'ed memory are looked for by the scanner of profiler.ko and by
-the kernel's own means.`,
+Leaks of vmalloc'ed memory are looked for by the scanner of profiler.ko and by the
+kernel's own means. With --with-tools bpftrace, perf and funclatency of Debian's packages
+are measured, with the calls that --funcs names.
+
+What does not repeat to the digit is printed with a ~ or with its spread, and its units
+say assume=nothing in the file that --out names.`,
 		Example: `  kprof-bench peers --funcs sys_getpid
   kprof-bench peers --funcs sys_getpid --kernel 6.12 --out peers.txt
   kprof-bench peers --funcs sys_read --peers profiler-direct,bpf-fentry-task`,

@@ -187,7 +187,7 @@ func shapeCell(m peers.Measured, shape peers.Shape) string {
 		case s.Exact():
 			return fmt.Sprintf("%+.0f %%", 100*s.Off())
 		case shape == peers.Migrates:
-			return fmt.Sprintf("~%.1f times", 1+s.Off())
+			return fmt.Sprintf("~%.0f times", 1+s.Off())
 		default:
 			return fmt.Sprintf("~%+.0f %%", 100*s.Off())
 		}

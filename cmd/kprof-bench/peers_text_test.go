@@ -39,7 +39,7 @@ func TestPeersText(t *testing.T) {
 				Burst: peers.Burst{Lacking: "no"},
 				Shapes: []peers.Shaped{
 					{Shape: peers.Sleeps, Issued: 4, Counted: 4, Truth: []float64{1000, 900, 1100}, Reported: []float64{600}, Plain: 100}, {Shape: peers.Recurses, Issued: 4, Counted: 1},
-					{Shape: peers.Migrates, Issued: 4, Counted: 4, Truth: []float64{10}, Reported: []float64{25}},
+					{Shape: peers.Migrates, Issued: 4, Counted: 4, Truth: []float64{10}, Reported: []float64{250}},
 				},
 				Attach: []peers.Attached{{Functions: 1, Lacking: "no"}},
 			},
@@ -58,9 +58,9 @@ right                         25     0                0
 wrong                     1700.5
 program                      100     2          5
 
-calls    issued  counted  lost  in a row  counted  lost  asleep  recursive   migrating
-right         6        6     0         9        9     0   right      right           -
-wrong         6        5     1                           ~-50 %     1 of 4  ~2.5 times
+calls    issued  counted  lost  in a row  counted  lost  asleep  recursive  migrating
+right         6        6     0         9        9     0   right      right          -
+wrong         6        5     1                           ~-50 %     1 of 4  ~25 times
 program       6       ~6    ~0
 
 to attach to functions, in million insn  to 1  and off  spread, %  KiB for the first  spread, %
