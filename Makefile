@@ -22,9 +22,10 @@ test: setup lint
 	$(GO) test -vet=off -count=1 -timeout 20m ./...
 
 # What takes too long for each change: every check of the module on each kernel, and
-# more often.
+# more often, and all peers twice.
 test-all: setup
 	$(GO) test -vet=off -count=1 -timeout 90m ./kmod/profilertest -all -pairs 200000 -cycles 20
+	$(GO) test -vet=off -count=1 -timeout 60m ./cmd/kprof-bench -run TestPeersRepeat -all
 
 # The same under the race detector, for which everything is compiled once more.
 race: setup
@@ -42,6 +43,7 @@ record: setup $(BENCH)
 	$(BENCH) plot results/recorded/backends.txt --out plots/backends.svg
 	$(BENCH) plot results/recorded/latency.txt --out plots/latency.svg
 	$(BENCH) peers --funcs sys_getpid --with-tools --out results/recorded/peers.txt
+	$(BENCH) peers --funcs sys_getpid --with-tools --kernel 6.12 --out results/recorded/peers-6.12.txt
 	$(BENCH) plot results/recorded/peers.txt --out plots/peers.svg
 
 # Tells whether the module's cost has changed; where that is meant, records it.

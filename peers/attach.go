@@ -58,22 +58,27 @@ func (l *lab) attachments(ctx context.Context, p Peer) ([]Attached, error) {
 		if len(functions) < n {
 			return nil, fmt.Errorf("this kernel has %d system calls that all peers know, and %d are wanted", len(functions), n)
 		}
-		a := Attached{Functions: n}
-		tries := attachTries
-		if n > 10 {
-			tries--
-		}
-		for range tries {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			if err := a.try(p, functions[:n]); err != nil {
-				return nil, fmt.Errorf("attach to %d functions: %w", n, err)
-			}
+		a, err := attached(ctx, p, functions[:n])
+		if err != nil {
+			return nil, fmt.Errorf("attach to %d functions: %w", n, err)
 		}
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+func attached(ctx context.Context, p Peer, functions []Function) (Attached, error) {
+	a := Attached{Functions: len(functions)}
+	tries := attachTries
+	if len(functions) > 10 {
+		tries--
+	}
+	for range tries {
+		if err := errors.Join(ctx.Err(), a.try(p, functions)); err != nil {
+			return a, err
+		}
+	}
+	return a, nil
 }
 
 func (a *Attached) try(p Peer, functions []Function) error {

@@ -3,7 +3,6 @@
 package peers
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -237,31 +236,6 @@ func (a Attached) row(peer string) results.Row {
 			results.Value{V: median(a.Bytes), Unit: "kernel-bytes"},
 			results.Value{V: spread(a.Bytes), Unit: "kernel-bytes-spread-percent"},
 		)}
-}
-
-// Difference names the first value that is not the same in two results of one place
-// though it should repeat to the digit, if any.
-func Difference(first, second *Result) string {
-	a, b := first.File(), second.File()
-	if len(a.Rows) != len(b.Rows) {
-		return fmt.Sprintf("there are %d rows and then %d", len(a.Rows), len(b.Rows))
-	}
-	for i, row := range a.Rows {
-		if again := b.Rows[i].FullName(); again != row.FullName() {
-			return fmt.Sprintf("row %d is %s and then %s", i+1, row.FullName(), again)
-		}
-		for _, v := range row.Values {
-			again, ok := b.Rows[i].Value(v.Unit)
-			if exact(v.Unit) && (!ok || again != v.V) {
-				return fmt.Sprintf("%s is %v and then %v %s", row.FullName(), v.V, again, v.Unit)
-			}
-		}
-	}
-	return ""
-}
-
-func exact(unit string) bool {
-	return slices.ContainsFunc(units, func(u results.Unit) bool { return u.Name == unit && u.Exact })
 }
 
 // LackingParts says what a kernel lacks of a peer that it has else, each once.

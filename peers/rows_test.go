@@ -74,7 +74,7 @@ BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667
 }
 
 // Two results differ where what is exact does, and only there.
-func TestDifference(t *testing.T) {
+func TestDifferences(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Result)
 		says   string
@@ -87,12 +87,13 @@ func TestDifference(t *testing.T) {
 		"an instruction more": {func(r *Result) { r.Peers[0].Calls[0].Probed = []float64{755} }, "Peer/peer=timer/func=sys_getpid is 754 and then 755 probed-insn/op"},
 		"a call fewer":        {func(r *Result) { r.Peers[1].Calls[0].Counted-- }, "is 5999 and then 5998 calls-reported"},
 		"not timed":           {func(r *Result) { r.Peers[0].Calls[0].Reported = nil }, "is 251 and then 0 reported-insn/op"},
+		"one more is timed":   {func(r *Result) { r.Peers[1].Calls[0].Reported = []float64{9} }, "is 0 and then 9 reported-insn/op; "},
 		"a row fewer":         {func(r *Result) { r.Peers = slices.Delete(r.Peers, 1, 2) }, "there are 7 rows and then 6"},
 		"another row":         {func(r *Result) { r.Peers[1].Facts.Name = "other" }, "row 5 is"},
 	} {
 		again := testResult()
 		c.change(again)
-		got := Difference(testResult(), again)
+		got := strings.Join(Differences(testResult(), again), "; ")
 		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
 			t.Errorf("%s: %q, want %q", name, got, c.says)
 		}

@@ -77,29 +77,36 @@ func (f *peersFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	p := newProgress(stderr)
 	defer p.clear()
-	first, err := f.once(ctx, p, stderr)
+	r, err := f.measure(ctx, p, stderr)
 	if err != nil {
 		return err
 	}
-	if f.verify {
-		second, err := f.once(ctx, p, stderr)
-		if err != nil {
-			return err
-		}
-		if what := peers.Difference(first, second); what != "" {
-			return exitError{exitWrong, "two runs are not the same: " + what}
-		}
-	}
 	p.clear()
 	if f.out != "" {
-		if err := results.WriteFile(f.out, first.File()); err != nil {
+		if err := results.WriteFile(f.out, r.File()); err != nil {
 			return err
 		}
 	}
 	if f.json {
-		return writeJSON(stdout, first)
+		return writeJSON(stdout, r)
 	}
-	return writePeers(stdout, first)
+	return writePeers(stdout, r)
+}
+
+// measure measures once, or twice if that is to be the same.
+func (f *peersFlags) measure(ctx context.Context, p *progress, stderr io.Writer) (*peers.Result, error) {
+	first, err := f.once(ctx, p, stderr)
+	if err != nil || !f.verify {
+		return first, err
+	}
+	second, err := f.once(ctx, p, stderr)
+	if err != nil {
+		return nil, err
+	}
+	if all := peers.Differences(first, second); len(all) > 0 {
+		return nil, exitError{exitWrong, "two runs are not the same: " + strings.Join(all, "; ")}
+	}
+	return first, nil
 }
 
 func (f *peersFlags) once(ctx context.Context, p *progress, stderr io.Writer) (*peers.Result, error) {
