@@ -74,7 +74,10 @@ func attached(ctx context.Context, p Peer, functions []Function) (Attached, erro
 		tries--
 	}
 	for range tries {
-		if err := errors.Join(ctx.Err(), a.try(p, functions)); err != nil {
+		if err := ctx.Err(); err != nil {
+			return a, err
+		}
+		if err := a.try(p, functions); err != nil {
 			return a, err
 		}
 	}
