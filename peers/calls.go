@@ -302,9 +302,6 @@ func (l *lab) work(ctx context.Context, n uint64, batches int) ([]float64, error
 	return took, nil
 }
 
-// bareCalls is what is known of a subject once and for all.
-type bareCalls struct{ truth float64 }
-
 // truth is what a call takes unprobed: the number of its instructions, or what the
 // testbed finds it to take, 0 if that cannot call it.
 func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
@@ -312,8 +309,8 @@ func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
 		known, err := l.object.KnownLength(s.Name)
 		return float64(known.Of(s.N)), err
 	}
-	if b, ok := l.bare[s.Name]; ok {
-		return b.truth, nil
+	if truth, ok := l.truths[s.Name]; ok {
+		return truth, nil
 	}
 	if !strings.HasPrefix(s.Name, "sys_") {
 		return 0, nil
@@ -322,9 +319,9 @@ func (l *lab) truth(ctx context.Context, s Subject) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(took) > 0 {
-		l.bare[s.Name] = &bareCalls{median(took)}
-		return median(took), nil
+	if len(took) == 0 {
+		return 0, nil
 	}
-	return 0, nil
+	l.truths[s.Name] = median(took)
+	return median(took), nil
 }

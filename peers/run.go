@@ -86,7 +86,8 @@ type lab struct {
 	testbed  *kmod.Testbed
 	object   *kmod.TestbedObject
 	progress func(string)
-	bare     map[string]*bareCalls
+	// truths are what calls of functions take, unprobed, once that is known.
+	truths map[string]float64
 	// others is how many calls of a function whoever makes calls makes for itself.
 	others map[string]uint64
 }
@@ -136,7 +137,7 @@ func Run(ctx context.Context, o Options, progress func(string)) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{Options: o, progress: progress, bare: map[string]*bareCalls{}, others: map[string]uint64{}}
+	l := &lab{Options: o, progress: progress, truths: map[string]float64{}, others: map[string]uint64{}}
 	r := &Result{}
 	err = l.open(ko)
 	if err == nil {
