@@ -30,8 +30,8 @@ type Unit struct {
 	Better string // "lower", "higher", or "" for neither
 	// Exact values repeat to the digit, so one of each is enough to compare.
 	Exact bool
-	// Noisy values do not repeat, on the exact clock neither, on which all do of
-	// which nothing is said.
+	// Noisy values are exact on no clock. Those of a unit that says neither are taken
+	// for exact on icount.
 	Noisy bool
 	// Slack is for exact values that different builds of the suite found.
 	Slack Slack
