@@ -43,7 +43,7 @@ type Generator struct {
 	DefaultCalls int
 	Batch        int
 	// Varies says that what a call takes depends on what went on before: it takes
-	// memory of the kernel's that is free again only later, or it sleeps.
+	// memory of the kernel's that is free again only later, say, or it sleeps.
 	Varies bool
 	// Loopback says that the network interface lo must be up.
 	Loopback bool

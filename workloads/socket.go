@@ -123,6 +123,7 @@ func tcp() Generator {
 		Funcs:        once("tcp_sendmsg", "tcp_recvmsg"),
 		DefaultCalls: 10000,
 		Batch:        100,
+		Varies:       true,
 		Loopback:     true,
 		prepare: func(p *Program) error {
 			from, to, err := p.connection()
