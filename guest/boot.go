@@ -145,7 +145,7 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 	args := qemuArguments(cfg, f.ports)
 	rep := &Report{Command: append([]string{cfg.QEMU}, args...), QEMUVersion: QEMUVersion(ctx, cfg.QEMU), Restored: from != nil}
 	begin := time.Now()
-	p, err := startProcess(cfg.QEMU, args, f.files, cfg.Clock == ICount)
+	p, err := startProcess(cfg.QEMU, args, f, cfg.Clock == ICount)
 	if err != nil {
 		rep.Ending, rep.Detail = OurFailure, startAdvice(cfg.QEMU, err)
 		return rep, nil

@@ -35,7 +35,7 @@ func TestQEMUArguments(t *testing.T) {
 	}{
 		"by default": {
 			cfg: Config{},
-			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,-cx16"}, vcpus: "1", size: "512",
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off,rr=record,rrfile=/dev/null", "-cpu", "max,-cx16"}, vcpus: "1", size: "512",
 			cmdline: " no_timer_check tsc=reliable nolapic_timer",
 		},
 		"for races": {
@@ -45,7 +45,7 @@ func TestQEMUArguments(t *testing.T) {
 		},
 		"of another model": {
 			cfg: Config{CPU: "EPYC,-smap"},
-			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "EPYC,-smap,-cx16"}, vcpus: "1", size: "512",
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off,rr=record,rrfile=/dev/null", "-cpu", "EPYC,-smap,-cx16"}, vcpus: "1", size: "512",
 			cmdline: " no_timer_check tsc=reliable nolapic_timer",
 		},
 		"of a model with CMPXCHG16B": {
@@ -55,7 +55,7 @@ func TestQEMUArguments(t *testing.T) {
 		},
 		"for a kernel that stuffs returns": {
 			cfg: Config{CPU: "Skylake-Server", Cmdline: []string{"retbleed=stuff"}},
-			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "Skylake-Server"}, vcpus: "1", size: "512",
+			cpu: []string{"-accel", "tcg", "-icount", "shift=0,sleep=off,rr=record,rrfile=/dev/null", "-cpu", "Skylake-Server"}, vcpus: "1", size: "512",
 			cmdline: " no_timer_check tsc=reliable nolapic_timer retbleed=stuff",
 		},
 		"in real time": {
@@ -74,6 +74,23 @@ func TestQEMUArguments(t *testing.T) {
 				t.Error("(-want +got)\n", diff)
 			}
 		})
+	}
+}
+
+// QEMU cannot save a machine that it records.
+func TestSavedIsNotRecorded(t *testing.T) {
+	for name, test := range map[string]struct {
+		ports    ports
+		recorded bool
+	}{
+		"boots":                {ports{}, true},
+		"boots to be saved":    {ports{monitor: 7}, false},
+		"goes on where it was": {ports{monitor: 7, incoming: 8}, true},
+	} {
+		args := strings.Join(qemuArguments(Config{}.withDefaults(), test.ports), " ")
+		if strings.Contains(args, "rr=record") != test.recorded {
+			t.Errorf("a machine that %s: %s", name, args)
+		}
 	}
 }
 

@@ -20,9 +20,12 @@
 //
 // With [ICount], the default clock, guest time is the number of instructions
 // executed. Two guests of the same [Config] with the same QEMU are then the same
-// to the last digit, booted or not, however busy the host is. Both serial ports are written
-// to memory files, which never make the guest wait, so that the host cannot be
-// felt in the guest.
+// to the last digit, booted or not, however busy the host is, because the host cannot
+// be felt in the guest: nothing is random but by a seed, the time of day is the
+// guest's own (qemu.go), both serial ports are written to memory files, which never
+// make it wait, QEMU's threads are not at work at once, so that time moves on by as
+// much when the guest is idle (processor.alternation), and what it keeps of translated
+// addresses does not depend on the host's time (hosttime.go).
 //
 // A guest leaves nothing behind: its files have no names, and QEMU dies with
 // the process that started it, even when that one is killed.

@@ -31,6 +31,7 @@ type portFiles struct {
 	console, results *os.File
 	monitor          *qmp
 	far              *os.File // QEMU's end of the monitor
+	library          string   // that QEMU is to load, as it sees it, or nothing
 	trace            *os.File // what QEMU writes of a guest that is traced, or nil
 	tracePath        string
 }
@@ -58,10 +59,24 @@ func openPortFiles(ctx context.Context, cfg Config, how beginning) (f *portFiles
 	if err := f.addPayload(cfg, how); err != nil {
 		return nil, err
 	}
+	if cfg.Clock == ICount {
+		if err := f.addLibrary(); err != nil {
+			return nil, err
+		}
+	}
 	if how != boot {
 		err = f.addMonitor(ctx, cfg, how)
 	}
 	return f, err
+}
+
+func (f *portFiles) addLibrary() error {
+	file, err := f.add("library", &f.library)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(timeLibrary())
+	return err
 }
 
 // addPayload adds the payload, or what nobody reads in its place: one entry

@@ -12,13 +12,11 @@ import (
 
 // seat is a processor of the host that a guest has to itself among guests.
 //
-// On the exact clock both of QEMU's threads must share one. When the guest
-// goes idle, the main thread moves virtual time on to the next timer; if it
-// looks just while the processor's thread is still on its way out of the
-// guest's last instructions, those are not counted yet and time is moved too
-// far. On one processor it cannot look just then, unless it is woken and takes the
-// processor from the other, which a batch thread does not do. Guests that sleep
-// often, next to another guest, differed in their digits before.
+// On the exact clock QEMU's two threads take turns, see [processor.alternation], and so
+// need no more than one. Where they have no lock for that, in a machine that is to be
+// saved, one is what keeps them from being at work at once, unless the main thread is
+// woken and takes the processor from the other, which a batch thread does not do, or
+// another program does just while the guest goes idle.
 type seat struct {
 	lock *os.File // nil when all seats are taken
 }

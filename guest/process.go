@@ -26,12 +26,14 @@ type process struct {
 }
 
 // startProcess starts the emulator so that it cannot outlive this process, on
-// one processor if one is said. The files become its descriptors 3, 4, and so
-// on.
-func startProcess(name string, args []string, files []*os.File, one bool) (*process, error) {
+// one processor if one is said.
+func startProcess(name string, args []string, f *portFiles, one bool) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stderr, &p.stderr
-	p.cmd.ExtraFiles = files
+	p.cmd.ExtraFiles = f.files // from descriptor 3 on
+	if f.library != "" {
+		p.cmd.Env = preloading(f.library)
+	}
 	// A group of its own keeps the terminal's Ctrl-C away from QEMU, so that
 	// cancelling is ours alone. Pdeathsig is what is left when this process is
 	// killed and can do nothing any more.

@@ -34,12 +34,14 @@ type processor struct {
 	model string
 	// stuffed is for a kernel that fills the buffer of returns.
 	stuffed bool
+	// saved says that the machine's state will be saved.
+	saved bool
 }
 
 func (p processor) arguments() []string {
 	switch p.clock {
 	case ICount:
-		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", p.emulated()}
+		return []string{"-accel", "tcg", "-icount", "shift=0,sleep=off" + p.alternation(), "-cpu", p.emulated()}
 	case TCG:
 		// With a host thread for each vCPU, QEMU 7.2 goes on executing its old
 		// translation of code that the kernel has patched on another vCPU.
@@ -47,6 +49,22 @@ func (p processor) arguments() []string {
 	default:
 		return []string{"-accel", "kvm", "-cpu", cmp.Or(p.model, "host")}
 	}
+}
+
+// alternation is what keeps QEMU's two threads on the exact clock from being at work
+// at once: the lock that it has for recording what it does. Nobody wants the record.
+//
+// When the guest goes idle, the main thread moves virtual time on to the next timer.
+// If it looks just while the processor's thread is still on its way out of the guest's
+// last instructions, these are not counted yet and time is moved too far by them.
+//
+// A machine cannot be saved while it is recorded: the thread that does that asks for
+// the time without that lock, and QEMU aborts.
+func (p processor) alternation() string {
+	if p.saved {
+		return ""
+	}
+	return ",rr=record,rrfile=/dev/null"
 }
 
 // emulated is a model without CMPXCHG16B, unless its name says something about
@@ -154,9 +172,12 @@ type ports struct {
 	monitor, incoming                 int
 }
 
+// saves tells whether the machine is one whose state will be saved.
+func (p ports) saves() bool { return p.monitor != 0 && p.incoming == 0 }
+
 func qemuArguments(cfg Config, p ports) []string {
 	devices := []device{
-		processor{cfg.Clock, cfg.CPU, slices.Contains(cfg.Cmdline, "retbleed=stuff")},
+		processor{cfg.Clock, cfg.CPU, slices.Contains(cfg.Cmdline, "retbleed=stuff"), p.saves()},
 		board{vcpus: cfg.VCPUs, memoryMiB: cfg.MemoryMiB},
 		origin{seed: cfg.Seed},
 		serialFile{id: "console", path: p.console},

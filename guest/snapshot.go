@@ -65,6 +65,7 @@ func newSnapshot(ctx context.Context, cfg Config) (*snapshot, error) {
 	}
 	cfg.Vmlinux = "the kernel"
 	args := qemuArguments(cfg, ports{initrd: "agent", console: "console", results: "results", payload: "payload", monitor: 1})
+	h.Write(timeLibrary())
 	fmt.Fprintf(h, "\x00%s\x00%s", emulator, strings.Join(args, "\x00"))
 	h.Sum(s.key[:0])
 	s.path = filepath.Join(cfg.Snapshots, fmt.Sprintf("%x.snapshot", s.key[:10]))
@@ -209,7 +210,7 @@ func saveMachine(ctx context.Context, cfg Config, to *os.File) error {
 		return err
 	}
 	defer f.close()
-	p, err := startProcess(cfg.QEMU, qemuArguments(cfg, f.ports), f.files, cfg.Clock == ICount)
+	p, err := startProcess(cfg.QEMU, qemuArguments(cfg, f.ports), f, cfg.Clock == ICount)
 	if err != nil {
 		return err
 	}
