@@ -59,7 +59,8 @@ func (p processor) arguments() []string {
 // last instructions, these are not counted yet and time is moved too far by them.
 //
 // A machine cannot be saved while it is recorded: the thread that does that asks for
-// the time without that lock, and QEMU aborts.
+// the time without that lock, and QEMU aborts. It does not need to be: no kernel that
+// was tried goes idle before the agent.
 func (p processor) alternation() string {
 	if p.saved {
 		return ""

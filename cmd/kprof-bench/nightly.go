@@ -148,9 +148,9 @@ func (f *nightlyFlags) measureNight(ctx context.Context, stderr io.Writer) error
 	return nil
 }
 
-// again measures a kernel once more, by itself, when two runs differed: where much
-// else runs on the machine QEMU has the clock of an idle guest go wrong now and then.
-// Runs that differ again have failed.
+// again measures a kernel once more, by itself, when two runs differed, for which no
+// cause is known in the emulators that were tried: another may have one. Runs that
+// differ again have failed.
 func (f *nightlyFlags) again(ctx context.Context, r *kernelRun, stderr io.Writer) {
 	if r.err != nil || ctx.Err() != nil {
 		return
