@@ -202,7 +202,7 @@ func spread(v []float64) float64 {
 	if len(v) < 2 || median(v) == 0 {
 		return math.NaN()
 	}
-	return round3(100 * (slices.Max(v) - slices.Min(v)) / median(v))
+	return round3(100 * (slices.Max(v) - slices.Min(v)) / math.Abs(median(v)))
 }
 
 // Spread is how far apart the times are that a call takes in all batches under a tool,

@@ -4,6 +4,7 @@ package peers
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,22 @@ func TestDifferences(t *testing.T) {
 		got := strings.Join(Differences(testResult(), again), "; ")
 		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
 			t.Errorf("%s: %q, want %q", name, got, c.says)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		v    []float64
+		want float64
+	}{{[]float64{90, 100, 130}, 40}, {[]float64{-12, -4, 4}, 400}, {[]float64{7, 7}, 0}} {
+		if got := spread(c.v); got != c.want {
+			t.Errorf("%v: %v %%, want %v", c.v, got, c.want)
+		}
+	}
+	for _, v := range [][]float64{nil, {1}, {-1, 0, 1}} {
+		if got := spread(v); !math.IsNaN(got) {
+			t.Errorf("%v: %v %%, and it has none", v, got)
 		}
 	}
 }

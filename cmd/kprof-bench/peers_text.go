@@ -64,11 +64,13 @@ func measuredPeers(r *peers.Result) []peers.Measured {
 	return slices.DeleteFunc(slices.Clone(r.Peers), func(m peers.Measured) bool { return m.Lacking != "" })
 }
 
-// insn is a number for people, or nothing if it is not known.
+// insn is a number for people, or nothing if it is not known. It is as if it were read
+// from a file of results.
 func insn(v float64) string {
 	if math.IsNaN(v) {
 		return ""
 	}
+	v = math.Round(v*1000) / 1000
 	decimals := 1
 	if math.Abs(v) >= 10_000 || v == math.Trunc(v) {
 		decimals = 0
