@@ -63,7 +63,7 @@ func latencyEvent(function int) string { return fmt.Sprintf("peer_latency%d", fu
 
 func onmatchPeer() Peer {
 	f := histFacts.named("kprobe_events-onmatch", histDoc+", inter-event latencies", "one call at a time of each task")
-	f.Durations, f.Histogram = true, true
+	f.Durations, f.Histogram, f.Rounded = true, true, true
 	return &tracer{
 		facts:    f,
 		supports: needHist(needSynthetic),

@@ -99,6 +99,10 @@ type Facts struct {
 	NoModule  bool // nothing is loaded that Debian has not signed
 	Lockdown  bool // it works with lockdown=integrity, which Secure Boot sets
 	AnyKernel bool // it needs neither BTF nor ftrace: kprobes are enough
+	// Rounded is set if durations are those of the kernel's scheduler clock, which rounds
+	// ticks to nanoseconds up or down as they fall: an average of them does not repeat to
+	// the digit.
+	Rounded bool
 	// Limit is what else one must know.
 	Limit string
 }

@@ -27,6 +27,9 @@ var units = []results.Unit{
 	{Name: "calls-reported", Exact: true},
 	{Name: "lost", Better: "lower", Exact: true},
 	{Name: "correct", Better: "higher", Exact: true},
+	{Name: "rounded-reported-insn/op", Noisy: true},
+	{Name: "rounded-bias-insn/op", Noisy: true},
+	{Name: "rounded-spread-percent", Better: "lower", Noisy: true},
 	{Name: "asleep-reported-insn/op", Noisy: true},
 	{Name: "asleep-true-insn/op", Noisy: true},
 	{Name: "asleep-spread-percent", Better: "lower", Noisy: true},
@@ -72,7 +75,7 @@ func (m Measured) rows() []results.Row {
 		case m.Facts.Kind == Tool:
 			rows = append(rows, c.toolRow(m.Facts.Name))
 		default:
-			rows = append(rows, c.row(m.Facts.Name))
+			rows = append(rows, c.row(m.Facts))
 		}
 	}
 	if b := m.Burst; b.Lacking == "" && b.Issued > 0 {
@@ -80,7 +83,7 @@ func (m Measured) rows() []results.Row {
 	}
 	for _, s := range m.Shapes {
 		if s.Lacking == "" {
-			rows = append(rows, s.row(m.Facts.Name))
+			rows = append(rows, s.row(m.Facts))
 		}
 	}
 	for _, a := range m.Attach {
@@ -134,8 +137,25 @@ func mean(v []float64) float64 {
 	return m
 }
 
-func (c Calls) row(peer string) results.Row {
-	p := params(peer, c.Name)
+// unit is that of a duration according to the peer.
+func (f Facts) unit(name string) string {
+	if f.Rounded {
+		return "rounded-" + name
+	}
+	return name
+}
+
+// roundedSpread is how far averages are apart that do not repeat.
+func (f Facts) roundedSpread(reported []float64) results.Value {
+	v := results.Value{V: math.NaN(), Unit: f.unit("spread-percent")}
+	if f.Rounded {
+		v.V = spread(reported)
+	}
+	return v
+}
+
+func (c Calls) row(f Facts) results.Row {
+	p := params(f.Name, c.Name)
 	if c.N > 0 {
 		p = append(p, results.Param{Key: "n", Value: strconv.FormatUint(c.N, 10)})
 	}
@@ -147,9 +167,10 @@ func (c Calls) row(peer string) results.Row {
 		results.Value{V: round3(median(c.Base)), Unit: "base-insn/op"},
 		results.Value{V: round3(median(c.Probed)), Unit: "probed-insn/op"},
 		results.Value{V: round3(c.Added()), Unit: "overhead-insn/op"},
-		results.Value{V: round3(c.Average()), Unit: "reported-insn/op"},
+		results.Value{V: round3(c.Average()), Unit: f.unit("reported-insn/op")},
 		results.Value{V: round3(truth), Unit: "true-insn/op"},
-		results.Value{V: round3(c.Bias()), Unit: "bias-insn/op"},
+		results.Value{V: round3(c.Bias()), Unit: f.unit("bias-insn/op")},
+		f.roundedSpread(c.Reported),
 		results.Value{V: float64(c.Issued), Unit: "calls-issued"},
 		results.Value{V: float64(c.Counted), Unit: "calls-reported"},
 		results.Value{V: float64(c.Lost), Unit: "lost"},
@@ -164,14 +185,14 @@ func (b Burst) row(peer string) results.Row {
 	}}
 }
 
-func (s Shaped) row(peer string) results.Row {
+func (s Shaped) row(f Facts) results.Row {
 	correct := 0.0
 	if s.Correct {
 		correct = 1
 	}
 	return results.Row{
-		Name: "PeerShape", Params: append(params(peer, s.Function), results.Param{Key: "shape", Value: string(s.Shape)}),
-		Iters: int(s.Issued), Values: append(s.times(),
+		Name: "PeerShape", Params: append(params(f.Name, s.Function), results.Param{Key: "shape", Value: string(s.Shape)}),
+		Iters: int(s.Issued), Values: append(s.times(f),
 			results.Value{V: float64(s.Issued), Unit: "calls-issued"},
 			results.Value{V: float64(s.Counted), Unit: "calls-reported"},
 			results.Value{V: correct, Unit: "correct"},
@@ -180,7 +201,7 @@ func (s Shaped) row(peer string) results.Row {
 
 // times are none of what was measured on another clock, on which time is nothing to
 // quote.
-func (s Shaped) times() []results.Value {
+func (s Shaped) times(f Facts) []results.Value {
 	switch s.Shape {
 	case Sleeps:
 		return known(
@@ -190,8 +211,9 @@ func (s Shaped) times() []results.Value {
 		)
 	case Recurses:
 		return known(
-			results.Value{V: round3(median(s.Reported)), Unit: "reported-insn/op"},
+			results.Value{V: round3(median(s.Reported)), Unit: f.unit("reported-insn/op")},
 			results.Value{V: round3(median(s.Truth)), Unit: "true-insn/op"},
+			f.roundedSpread(s.Reported),
 		)
 	}
 	return nil

@@ -34,6 +34,11 @@ func testResult() *Result {
 				Calls: []Calls{{Subject: getpid, Base: []float64{306}, Probed: []float64{406}, Truth: 68, Issued: 6000, Counted: 5999, Lost: 1}},
 			},
 			{
+				Facts:  Facts{Name: "rounder", Kind: Tracefs, Durations: true, Rounded: true},
+				Calls:  []Calls{{Subject: getpid, Base: []float64{306}, Probed: []float64{1306}, Truth: 68, Reported: []float64{700, 707, 714}, Issued: 6, Counted: 6}},
+				Shapes: []Shaped{{Shape: Recurses, Function: "tb_recurse", Issued: 2, Counted: 2, Timed: 2, Truth: []float64{50, 50}, Reported: []float64{100, 101}, Correct: true}},
+			},
+			{
 				Facts: Facts{Name: "program", Kind: Tool},
 				Calls: []Calls{{Subject: getpid, Base: []float64{300}, Probed: []float64{400, 500}, Truth: 68, Reported: []float64{100}, Issued: 6, Counted: 5}},
 			},
@@ -49,6 +54,8 @@ BenchmarkPeerBurst/peer=timer/func=sys_getpid  10  10 calls-issued  7 calls-repo
 BenchmarkPeerShape/peer=timer/func=sys_poll/shape=sleeps  20  2105 asleep-reported-insn/op  2000.5 asleep-true-insn/op  0.475 asleep-spread-percent  20 calls-issued  20 calls-reported  1 correct
 BenchmarkPeerAttach/peer=timer/funcs=10  3  105 attach-insn  9.524 attach-spread-percent  5.5 detach-insn  18.182 detach-spread-percent  4096 kernel-bytes  0 kernel-bytes-spread-percent
 BenchmarkPeer/peer=counter/func=sys_getpid  6000  306 base-insn/op  406 probed-insn/op  100 overhead-insn/op  68 true-insn/op  6000 calls-issued  5999 calls-reported  1 lost
+BenchmarkPeer/peer=rounder/func=sys_getpid  6  306 base-insn/op  1306 probed-insn/op  1000 overhead-insn/op  707 rounded-reported-insn/op  68 true-insn/op  639 rounded-bias-insn/op  1.98 rounded-spread-percent  6 calls-issued  6 calls-reported  0 lost
+BenchmarkPeerShape/peer=rounder/func=tb_recurse/shape=recurses  2  100.5 rounded-reported-insn/op  50 true-insn/op  0.995 rounded-spread-percent  2 calls-issued  2 calls-reported  1 correct
 BenchmarkPeerTool/peer=program/func=sys_getpid  6  150 tool-overhead-insn/op  150 tool-mean-overhead-insn/op  22.222 tool-spread-percent  100 tool-reported-insn/op  32 tool-bias-insn/op  6 calls-issued  5 tool-calls-reported  0 tool-lost
 BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667 read-spread-percent
 `
@@ -84,12 +91,12 @@ func TestDifferences(t *testing.T) {
 		"time to attach":      {func(r *Result) { r.Peers[0].Attach[0].AttachNs = []float64{1, 2} }, ""},
 		"a time to sleep":     {func(r *Result) { r.Peers[0].Shapes[0].Truth = []float64{7, 8} }, ""},
 		"a sleeper not timed": {func(r *Result) { r.Peers[0].Shapes[0].Correct = false }, "shape=sleeps is 1 and then 0 correct"},
-		"a tool":              {func(r *Result) { r.Peers[2].Calls[0].Probed = []float64{9} }, ""},
+		"a tool":              {func(r *Result) { r.Peers[3].Calls[0].Probed = []float64{9} }, ""},
 		"an instruction more": {func(r *Result) { r.Peers[0].Calls[0].Probed = []float64{755} }, "Peer/peer=timer/func=sys_getpid is 754 and then 755 probed-insn/op"},
 		"a call fewer":        {func(r *Result) { r.Peers[1].Calls[0].Counted-- }, "is 5999 and then 5998 calls-reported"},
 		"not timed":           {func(r *Result) { r.Peers[0].Calls[0].Reported = nil }, "is 251 and then 0 reported-insn/op"},
 		"one more is timed":   {func(r *Result) { r.Peers[1].Calls[0].Reported = []float64{9} }, "is 0 and then 9 reported-insn/op; "},
-		"a row fewer":         {func(r *Result) { r.Peers = slices.Delete(r.Peers, 1, 2) }, "there are 7 rows and then 6"},
+		"a row fewer":         {func(r *Result) { r.Peers = slices.Delete(r.Peers, 1, 2) }, "there are 9 rows and then 8"},
 		"another row":         {func(r *Result) { r.Peers[1].Facts.Name = "other" }, "row 5 is"},
 	} {
 		again := testResult()
@@ -122,7 +129,7 @@ func TestLackingParts(t *testing.T) {
 	if got := all[0].LackingParts(); !slices.Equal(got, []string{"no such thing"}) {
 		t.Errorf("%v", got)
 	}
-	if got := all[3].LackingParts(); got != nil {
+	if got := all[4].LackingParts(); got != nil {
 		t.Errorf("a peer that lacks all lacks parts: %v", got)
 	}
 }

@@ -74,7 +74,7 @@ func (f Facts) named(name, doc, limit string) Facts {
 
 func functionGraph() Peer {
 	f := tracefsFacts.named("function_graph", "Documentation/trace/ftrace.rst", "a reader must keep up with the ring buffer")
-	f.Each = true
+	f.Each, f.Rounded = true, true
 	return graphTracer(f, "set_ftrace_filter")
 }
 
@@ -84,14 +84,15 @@ const graphCallees = "function_graph-callees"
 
 func functionGraphAll() Peer {
 	f := tracefsFacts.named(graphCallees, "Documentation/trace/ftrace.rst, set_graph_function",
-		"shows all that the function calls, and pays for it")
-	f.Each = true
+		"shows all that the function calls, and interrupts, and pays for it")
+	f.Each, f.Rounded = true, true
 	return graphTracer(f, "set_graph_function")
 }
 
 // functionProfiler is the kernel's own table of hits and averages.
 func functionProfiler() Peer {
 	f := tracefsFacts.named("function_profiler", "Documentation/trace/ftrace.rst, function_profile_enabled", "")
+	f.Rounded = true
 	return &tracer{facts: f, supports: func([]Function) error {
 		if !hasTracefs("function_profile_enabled") {
 			return unsupported("this kernel is built without CONFIG_FUNCTION_PROFILER")

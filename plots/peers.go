@@ -82,8 +82,10 @@ func (b *bar) addFigures(r results.Row, overhead, bias string) {
 	if v, ok := r.Value(overhead); ok {
 		b.overhead = append(b.overhead, v)
 	}
-	if v, ok := r.Value(bias); ok {
-		b.bias = append(b.bias, v)
+	for _, unit := range []string{bias, "rounded-" + bias} {
+		if v, ok := r.Value(unit); ok {
+			b.bias = append(b.bias, v)
+		}
 	}
 }
 

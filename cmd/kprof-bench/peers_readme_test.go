@@ -69,9 +69,12 @@ func cellsOf(f *results.File, name string, units ...string) []string {
 func costsOf(t *testing.T, f *results.File, peer string) []string {
 	t.Helper()
 	of := "/peer=" + peer + "/func="
-	line := append([]string{peer}, cellsOf(f, "Peer"+of+"sys_getpid", "overhead-insn/op", "bias-insn/op")...)
-	for _, n := range []string{"1", "100", "1000", "10000"} {
-		line = append(line, cellsOf(f, "Peer"+of+"tb_work/n="+n, "bias-insn/op")...)
+	line := append([]string{peer}, cellsOf(f, "Peer"+of+"sys_getpid", "overhead-insn/op")...)
+	for _, subject := range []string{"sys_getpid", "tb_work/n=1", "tb_work/n=100", "tb_work/n=1000", "tb_work/n=10000"} {
+		line = append(line, cellsOf(f, "Peer"+of+subject, "bias-insn/op")...)
+		for _, bias := range cellsOf(f, "Peer"+of+subject, "rounded-bias-insn/op") {
+			line = append(line, "~"+bias)
+		}
 	}
 	line = append(line, cellsOf(f, "PeerTool"+of+"sys_getpid", "tool-overhead-insn/op", "tool-bias-insn/op", "tool-spread-percent")...)
 	if len(line) < 2 {

@@ -121,6 +121,9 @@ func (s subjectColumn) cells(m peers.Measured) []string {
 		if m.Facts.Kind == peers.Tool {
 			spread = insn(c.Spread())
 		}
+		if m.Facts.Rounded && bias != "" {
+			bias = "~" + bias
+		}
 	}
 	if len(s.head) == 1 {
 		return []string{bias}
