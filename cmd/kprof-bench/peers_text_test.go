@@ -19,7 +19,7 @@ func TestPeersText(t *testing.T) {
 		Env: []results.Config{{Key: "kernel", Value: "6.1"}, {Key: "clock", Value: "icount"}, {Key: "vcpus", Value: "1"}, {Key: "module", Value: "abc"}},
 		Peers: []peers.Measured{
 			{
-				Facts: peers.Facts{Name: "right", Doc: "right(8)", Limit: "dear", Durations: true, Filter: true},
+				Facts: peers.Facts{Name: "right", Doc: "right(8)", Limit: "dear", Rounded: true, Durations: true, Filter: true},
 				Calls: []peers.Calls{
 					{Subject: peers.Subject{Function: getpid}, Base: []float64{300}, Probed: []float64{325}, Truth: 68, Reported: []float64{68}, Issued: 6, Counted: 6},
 					{Subject: peers.Subject{Function: work, N: 1}, Base: []float64{5}, Probed: []float64{34}, Truth: 5, Reported: []float64{5}},
@@ -54,7 +54,7 @@ func TestPeersText(t *testing.T) {
 	const want = `kernel 6.1, clock icount, 1 vCPU, module abc
 
 a call, in insn more  sys_getpid  bias  spread, %  at 5
-right                         25     0                0
+right                         25    ~0               ~0
 wrong                     1700.5
 program                      100     2          5
 
