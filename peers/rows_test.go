@@ -55,7 +55,7 @@ BenchmarkPeerShape/peer=timer/func=sys_poll/shape=sleeps  20  2105 asleep-report
 BenchmarkPeerAttach/peer=timer/funcs=10  3  105 attach-insn  9.524 attach-spread-percent  5.5 detach-insn  18.182 detach-spread-percent  4096 kernel-bytes  0 kernel-bytes-spread-percent
 BenchmarkPeer/peer=counter/func=sys_getpid  6000  306 base-insn/op  406 probed-insn/op  100 overhead-insn/op  68 true-insn/op  6000 calls-issued  5999 calls-reported  1 lost
 BenchmarkPeer/peer=rounder/func=sys_getpid  6  306 base-insn/op  1306 probed-insn/op  1000 overhead-insn/op  707 rounded-reported-insn/op  68 true-insn/op  639 rounded-bias-insn/op  1.98 rounded-spread-percent  6 calls-issued  6 calls-reported  0 lost
-BenchmarkPeerShape/peer=rounder/func=tb_recurse/shape=recurses  2  100.5 rounded-reported-insn/op  50 true-insn/op  0.995 rounded-spread-percent  2 calls-issued  2 calls-reported  1 correct
+BenchmarkPeerShape/peer=rounder/func=tb_recurse/shape=recurses  2  100.5 rounded-reported-insn/op  50 rounded-true-insn/op  0.995 rounded-spread-percent  2 calls-issued  2 calls-reported  1 correct
 BenchmarkPeerTool/peer=program/func=sys_getpid  6  150 tool-overhead-insn/op  150 tool-mean-overhead-insn/op  22.222 tool-spread-percent  100 tool-reported-insn/op  32 tool-bias-insn/op  6 calls-issued  5 tool-calls-reported  0 tool-lost
 BenchmarkPeerLeaks/way=scan  2  0.75 precision  0.5 recall  15 read-insn  66.667 read-spread-percent
 `
