@@ -141,6 +141,7 @@ func start(ctx context.Context, cfg Config, how beginning, from *os.File) (*Repo
 		if f.trace, err = f.add("trace", &f.tracePath); err != nil {
 			return nil, fmt.Errorf("guest: %w", err)
 		}
+		f.ports.trace = true
 	}
 	args := qemuArguments(cfg, f.ports)
 	rep := &Report{Command: append([]string{cfg.QEMU}, args...), QEMUVersion: QEMUVersion(ctx, cfg.QEMU), Restored: from != nil}

@@ -77,8 +77,8 @@ func TestQEMUArguments(t *testing.T) {
 	}
 }
 
-// QEMU cannot save a machine that it records.
-func TestSavedIsNotRecorded(t *testing.T) {
+// QEMU cannot save a machine that it records, nor stop it time and again.
+func TestStoppedIsNotRecorded(t *testing.T) {
 	for name, test := range map[string]struct {
 		ports    ports
 		recorded bool
@@ -86,6 +86,7 @@ func TestSavedIsNotRecorded(t *testing.T) {
 		"boots":                {ports{}, true},
 		"boots to be saved":    {ports{monitor: 7}, false},
 		"goes on where it was": {ports{monitor: 7, incoming: 8}, true},
+		"is traced":            {ports{monitor: 7, incoming: 8, trace: true}, false},
 	} {
 		args := strings.Join(qemuArguments(Config{}.withDefaults(), test.ports), " ")
 		if strings.Contains(args, "rr=record") != test.recorded {

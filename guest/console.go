@@ -90,6 +90,11 @@ func (w *consoleWatch) write(p []byte) {
 	}
 }
 
+// poweredOff tells whether the kernel's last words were seen.
+func (w *consoleWatch) poweredOff() bool {
+	return bytes.HasSuffix(bytes.TrimSpace(w.text.Bytes()), []byte("reboot: Power down"))
+}
+
 // finish examines an unfinished last line, once nothing more can come.
 func (w *consoleWatch) finish() {
 	w.examine(w.text.Bytes()[w.lines:])

@@ -44,7 +44,7 @@ func (s *session) judgeQuiet() (Ending, string) {
 		return Hang, fmt.Sprintf("the job was done, and the guest did not power off in %v", powerOffLimit)
 	case s.stopped == stopSilence:
 		return Hang, fmt.Sprintf("no output for %v; the console ends with: %s", s.cfg.SilenceLimit, s.console.lastLines(3))
-	case s.stopped != notStopped:
+	case s.stopped != notStopped && s.stopped != stopOff:
 		return OurFailure, "the guest was stopped"
 	case s.done == nil && s.decoder.rest() > 0:
 		return KernelOops, "the guest went down in the middle of a record, and its kernel said nothing"

@@ -14,7 +14,7 @@ import (
 //
 // On the exact clock QEMU's two threads take turns, see [processor.alternation], and so
 // need no more than one. Where they have no lock for that, in a machine that is to be
-// saved, sharing one makes it rare that both are at work: the main thread would have to
+// saved or traced, sharing one makes it rare that both are at work: the main thread would have to
 // be woken and to take the processor from the other, which a batch thread does not do.
 type seat struct {
 	lock *os.File // nil when all seats are taken

@@ -34,8 +34,8 @@ type processor struct {
 	model string
 	// stuffed is for a kernel that fills the buffer of returns.
 	stuffed bool
-	// saved says that the machine's state will be saved.
-	saved bool
+	// stopped says that the machine stops before its end, to be saved or traced.
+	stopped bool
 }
 
 func (p processor) arguments() []string {
@@ -59,10 +59,12 @@ func (p processor) arguments() []string {
 // last instructions, these are not counted yet and time is moved too far by them.
 //
 // A machine cannot be saved while it is recorded: the thread that does that asks for
-// the time without that lock, and QEMU aborts. It does not need to be: no kernel that
-// was tried goes idle before the agent.
+// the time without that lock, and QEMU aborts. One that is stopped and goes on again
+// and again, to be traced, has both threads wait for each other for ever now and then.
+// The first does not need it: no kernel that was tried goes idle before the agent.
+// Of the other what is written down is counted, and not time.
 func (p processor) alternation() string {
-	if p.saved {
+	if p.stopped {
 		return ""
 	}
 	return ",rr=record,rrfile=/dev/null"
@@ -171,14 +173,15 @@ func escapeCommas(s string) string { return strings.ReplaceAll(s, ",", ",,") }
 type ports struct {
 	initrd, console, results, payload string
 	monitor, incoming                 int
+	trace                             bool
 }
 
-// saves tells whether the machine is one whose state will be saved.
-func (p ports) saves() bool { return p.monitor != 0 && p.incoming == 0 }
+// stops tells whether the machine is one that stops before its end.
+func (p ports) stops() bool { return p.monitor != 0 && p.incoming == 0 || p.trace }
 
 func qemuArguments(cfg Config, p ports) []string {
 	devices := []device{
-		processor{cfg.Clock, cfg.CPU, slices.Contains(cfg.Cmdline, "retbleed=stuff"), p.saves()},
+		processor{cfg.Clock, cfg.CPU, slices.Contains(cfg.Cmdline, "retbleed=stuff"), p.stops()},
 		board{vcpus: cfg.VCPUs, memoryMiB: cfg.MemoryMiB},
 		origin{seed: cfg.Seed},
 		serialFile{id: "console", path: p.console},

@@ -32,6 +32,7 @@ const (
 	stopBoot          // no hello in time
 	stopSilence       // nothing said for too long
 	stopPowerOff      // done, but did not power off
+	stopOff           // powered off, but QEMU is still there
 	stopSick          // the kernel complained and went on
 	stopFlood         // more output than anyone wants to keep
 	stopHost          // reading the ports failed
@@ -42,6 +43,8 @@ const (
 	pollEvery = 10 * time.Millisecond
 	// powerOffLimit is for the linger and the shutdown on a busy host.
 	powerOffLimit = 30 * time.Second
+	// exitLimit is for QEMU to go when the guest has powered off.
+	exitLimit = 5 * time.Second
 	// sickLimit lets a kernel that complained say the rest of it, and a job
 	// that a mere warning did not disturb come to its end.
 	sickLimit = 30 * time.Second
@@ -202,6 +205,8 @@ func (s *session) overdue(now time.Time) stop {
 	switch {
 	case !s.sickAt.IsZero() && now.Sub(s.sickAt) > sickLimit:
 		return stopSick
+	case s.done != nil && s.console.poweredOff() && now.Sub(s.heard) > exitLimit:
+		return stopOff
 	case s.done != nil && now.Sub(s.doneAt) > powerOffLimit:
 		return stopPowerOff
 	case s.hello == nil && now.Sub(s.started) > s.cfg.BootLimit:

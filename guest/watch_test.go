@@ -106,6 +106,7 @@ func TestWatch(t *testing.T) {
 		ms     = time.Millisecond
 	)
 	flood := strings.Repeat("x", maxOutput+1)
+	const down = "[    2.000000] reboot: Power down\r\n"
 	tests := map[string]struct {
 		script  []act
 		exitErr error
@@ -115,6 +116,14 @@ func TestWatch(t *testing.T) {
 		killed  bool
 		records int
 	}{
+		"done, and QEMU does not go": {
+			script: []act{{after: ms, results: hello}, {after: ms, results: ok, console: down}},
+			ending: Done, killed: true,
+		},
+		"powers off too soon, and QEMU does not go": {
+			script: []act{{after: ms, results: hello, console: down}},
+			ending: Hang, killed: true,
+		},
 		"done": {
 			script: []act{{after: ms, results: hello}, {after: ms, results: record}, {after: ms, results: ok}, {after: 100 * ms, exit: true}},
 			ending: Done, records: 1,
