@@ -57,7 +57,7 @@ func (p probed) seen() bool {
 func (p probed) seenTime() float64 {
 	ticks, calls := 0.0, 0.0
 	for _, s := range p.spans {
-		n := float64(s.calls())
+		n := float64(s.issued)
 		ticks, calls = ticks+n*s.caller, calls+n
 	}
 	return ticks/calls - p.around

@@ -61,13 +61,37 @@ func TestWhoJudgesAnAverage(t *testing.T) {
 	}{
 		"calls that vary":        {func(*probed) {}, 1},
 		"calls that are alike":   {func(p *probed) { p.against(repeat(1000, 100)) }, 2},
-		"the one calibrated by":  {func(p *probed) { p.fn = calibrated }, 1},
+		"the one calibrated by":  {func(p *probed) { p.fn = calibrated; p.against(repeat(1000, 100)) }, 1},
 		"nobody knows the ways":  {func(p *probed) { p.around = 0 }, 1},
 		"known length, no calls": {func(p *probed) { p.n, p.around = 1, 0 }, 1},
 	} {
 		if got := count(test.change); got != test.want {
 			t.Errorf("%s: %d checks, want %d", name, got, test.want)
 		}
+	}
+}
+
+// What is left for the way out may take any time, but the function no more than the
+// caller saw.
+func TestFunctionThatLeavesWork(t *testing.T) {
+	for more, want := range map[float64]Verdict{740: Held, 0: Held, -31: Failed} {
+		p := seenCalls()
+		p.leaves = true
+		for i := range p.spans {
+			p.spans[i].caller += more
+		}
+		if c := p.checkCaller(); c.Verdict != want {
+			t.Errorf("the caller sees %v more: %+v, want %s", more, c, want)
+		}
+	}
+}
+
+// Of calls that vary the testbed, which this lab does not even have, is not asked.
+func TestTruthOfCallsThatVary(t *testing.T) {
+	l := &lab{Options: Options{Clock: ICount}, load: load{threads: 1}, progress: func(string) {}}
+	d := l.newDriven(targetsOf(t, "sys_clone")[0])
+	if err := l.findTruth(t.Context(), d); err != nil || d.truth != nil {
+		t.Errorf("truth is %v, %v, want none", d.truth, err)
 	}
 }
 
@@ -90,6 +114,16 @@ func TestSenseByTheCaller(t *testing.T) {
 	c := seenCalls().sense(ICount)
 	if c.length < wayOut || c.length > wayOut+1.5 {
 		t.Errorf("an error of %v is found, want one of a little more than %d", c.length, wayOut)
+	}
+}
+
+// Where two know better, the sharper one finds the error: of 1000 instructions five are
+// let pass by what the testbed found.
+func TestSenseByBoth(t *testing.T) {
+	p := seenCalls()
+	p.against(repeat(1000, 100))
+	if c := p.sense(ICount); c.length < 5 || c.length > 6.5 {
+		t.Errorf("an error of %v is found, want one of a little more than 5", c.length)
 	}
 }
 

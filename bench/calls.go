@@ -307,9 +307,9 @@ func (l *lab) driveProbed(ctx context.Context, t target, part round, prof *kmod.
 	if err != nil {
 		return err
 	}
-	s.caller = r.caller
+	s.issued, s.caller = t.gen.Issued(t.fn, r.Issued, l.rate), r.caller
 	p.with = append(p.with, l.perCallOf(r.Result, t.gen.Calls(t.fn))...)
-	p.issued += t.gen.Issued(t.fn, r.Issued, l.rate)
+	p.issued += s.issued
 	p.pace.add(r.Result)
 	p.spans = append(p.spans, s)
 	return nil

@@ -232,6 +232,19 @@ func TestATickInACall(t *testing.T) {
 	}
 }
 
+// By hand: calls take 6 instructions more on average than they use to, because of ticks,
+// of which a function with 406 of their 1200 has 2.03, or 4.06 at twice its part. A part
+// of 0.005 is 2.03 as well, and one tick more in 100,000 calls is 0.5: together 6.59.
+func TestManyTicks(t *testing.T) {
+	with := append(repeat(1200, 99), 1800)
+	for average, want := range map[float64]Verdict{406 + 6.5: Held, 406 + 6.7: Failed, 406 - 2.1: Failed} {
+		p := probed{fn: "f", backend: Direct, truths: repeat(406, 100), truth: 406, with: with, issued: 100000, reported: 100000, average: average}
+		if c := p.checks(ICount)[1]; c.Verdict != want {
+			t.Errorf("average %v: %v", average, c)
+		}
+	}
+}
+
 // Noise widens what is let pass by as much as slack says, and no further.
 func TestNoiseWidensTheAverage(t *testing.T) {
 	for average, want := range map[float64]Verdict{

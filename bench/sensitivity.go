@@ -16,7 +16,8 @@ import (
 // without being loaded anew in between.
 type span struct {
 	before, after reading
-	caller        float64 // what a call took for the process that made it; 0 if unknown
+	issued        uint64  // calls of the function, according to the one who made them
+	caller        float64 // what one took for that one; 0 if unknown
 }
 
 // calls are those that were counted in between.

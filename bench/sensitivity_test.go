@@ -21,7 +21,7 @@ func heard(average uint64, rounds ...uint64) probed {
 			return reading{stat: kmod.Stat{Symbol: p.fn, AverageNs: average, Invocations: n}}
 		}
 		p.issued += n
-		p.spans = append(p.spans, span{before: at(10), after: at(10 + n)})
+		p.spans = append(p.spans, span{before: at(10), after: at(10 + n), issued: n})
 	}
 	p.count()
 	return p

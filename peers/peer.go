@@ -100,8 +100,8 @@ type Facts struct {
 	Lockdown  bool // it works with lockdown=integrity, which Secure Boot sets
 	AnyKernel bool // it needs neither BTF nor ftrace: kprobes are enough
 	// Rounded is set if durations are those of the kernel's scheduler clock, which rounds
-	// ticks to nanoseconds up or down as they fall: an average of them does not repeat to
-	// the digit.
+	// ticks to nanoseconds up or down as they fall: averages of them differ in their last
+	// digits.
 	Rounded bool
 	// Limit is what else one must know.
 	Limit string

@@ -12,10 +12,10 @@ import (
 	"github.com/montanaflynn/stats"
 )
 
-// units are those of the rows. What is exact repeats to the digit. What is noisy does
-// not, and has a spread beside it: a processor that sleeps wakes some instructions
-// sooner or later, the kernel does other things while a peer is attached, has memory
-// in use from before, and a tool runs when it likes.
+// units are those of the rows. What is exact is the same each time. What is noisy
+// differs within a run, has a spread beside it and is not held to repeat: a sleeper
+// wakes sooner or later, the kernel does other things while a peer is attached, has
+// memory in use from before, and a tool runs when it likes.
 var units = []results.Unit{
 	{Name: "base-insn/op", Better: "lower", Exact: true},
 	{Name: "probed-insn/op", Better: "lower", Exact: true},
@@ -146,7 +146,7 @@ func (f Facts) unit(name string) string {
 	return name
 }
 
-// roundedSpread is how far averages are apart that do not repeat.
+// roundedSpread is how far averages are apart that are rounded.
 func (f Facts) roundedSpread(reported []float64) results.Value {
 	v := results.Value{V: math.NaN(), Unit: f.unit("spread-percent")}
 	if f.Rounded {

@@ -65,8 +65,8 @@ func (s Shaped) Off() float64 {
 	return (median(s.Reported) - s.Plain - truth) / truth
 }
 
-// Exact tells whether times repeat to the digit. A processor that is idle wakes up for
-// the next to sleep long enough, and some instructions sooner or later.
+// Exact tells whether times are the same each time. A sleeper is woken by the next timer
+// interrupt, which other things that the kernel does may precede.
 func (s Shaped) Exact() bool { return s.Shape == Recurses }
 
 // shapes tries a peer with all shapes.

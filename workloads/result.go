@@ -82,20 +82,8 @@ func Merge(all []*Result) *Result {
 		m.Late = slices.Concat(m.Late, r.Late)
 		m.Latencies = slices.Concat(m.Latencies, r.Latencies)
 	}
-	m.OpTicks = averageEach(all)
+	m.OpTicks = nil // which are of one program
 	return &m
-}
-
-// averageEach returns the mean of each operation's time over all programs, which
-// execute as many rounds.
-func averageEach(all []*Result) []float64 {
-	means := make([]float64, len(all[0].OpTicks))
-	for _, r := range all {
-		for i, t := range r.OpTicks {
-			means[i] += t / float64(len(all))
-		}
-	}
-	return means
 }
 
 // Stamp is one moment on two clocks.

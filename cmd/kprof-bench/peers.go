@@ -45,7 +45,7 @@ Leaks of vmalloc'ed memory are looked for by the scanner of profiler.ko and by t
 kernel's own means. With --with-tools bpftrace, perf and funclatency of Debian's packages
 are measured, with the calls that --funcs names.
 
-What does not repeat to the digit is printed with a ~ or with its spread, and its units
+What differs from one time to the next is printed with a ~ or with its spread, and its units
 say assume=nothing in the file that --out names.`,
 		Example: `  kprof-bench peers --funcs sys_getpid
   kprof-bench peers --funcs sys_getpid --kernel 6.12 --out peers.txt

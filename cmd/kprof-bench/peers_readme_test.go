@@ -101,7 +101,7 @@ func trustOf(t *testing.T, f *results.File, peer string) (line []string, right i
 	return line, right
 }
 
-// What does not repeat to the digit is not taken for exact, and what does is.
+// What differs from one time to the next is not taken for exact, and what does is.
 func TestComparePeers(t *testing.T) {
 	was, err := os.ReadFile(recordedPeers)
 	if err != nil {

@@ -107,7 +107,7 @@ var all = flag.Bool("all", false, "do what takes minutes, too")
 // the digit.
 func TestPeersRepeat(t *testing.T) {
 	if !*all {
-		t.Skip("it takes twenty minutes; -all does it")
+		t.Skip("it takes more than half an hour; -all does it")
 	}
 	lines := slices.DeleteFunc(longCommands(readme(t)), func(line string) bool { return !strings.HasPrefix(line, "peers ") })
 	if len(lines) != 1 {

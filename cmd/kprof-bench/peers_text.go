@@ -32,9 +32,9 @@ func writePeers(w io.Writer, r *peers.Result) error {
 }
 
 // inexact is the legend of all tables.
-const inexact = `Figures with a ~, and in tables with a column for the spread those that have one, do
-not repeat to the digit; all others do. A spread is from the least to the most, in
-percent of the median.`
+const inexact = `Figures with a ~, and in tables with a column for the spread those that have one,
+differ from one time to the next; all others are the same to the digit. A spread is
+from the least to the most, in percent of the median.`
 
 // writeLacking says what was not measured, and why.
 func writeLacking(w io.Writer, r *peers.Result) error {

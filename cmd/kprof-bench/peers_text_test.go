@@ -82,9 +82,9 @@ wrong: wrong(8)
 program: program(1)
 absent: nowhere
 
-Figures with a ~, and in tables with a column for the spread those that have one, do
-not repeat to the digit; all others do. A spread is from the least to the most, in
-percent of the median.
+Figures with a ~, and in tables with a column for the spread those that have one,
+differ from one time to the next; all others are the same to the digit. A spread is
+from the least to the most, in percent of the median.
 
 right: not supported: one processor
 wrong: not supported: no system call
